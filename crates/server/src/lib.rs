@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The server of Batchyard and the command line beside it; `main` only calls in here.
+
+pub mod error;

@@ -1,0 +1,262 @@
+//! The task: everything a supervisor needs to run one attempt on this host, resolved, so that it asks nobody.
+//!
+//! An attempt is a list of 1…n named containers of one node (this version's supervisor runs exactly one and ends any
+//! other number as a failed start). Never here: what AWS calls these things; the server translates.
+
+use crate::format::{FormatError, Writer, from_hex, parse, read, to_hex};
+
+/// One attempt of one job on this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Task {
+    /// 32 hexadecimal digits; also the name of the attempt folder and the last part of the cgroup.
+    pub task_id: String,
+    /// The job, for people who read the file.
+    pub job_id: String,
+    /// From 1.
+    pub attempt: u32,
+    /// The attempt's cgroup below the root of every hierarchy, without a leading slash.
+    pub cgroup: String,
+    /// Seconds from the container's start after which it is ended and the exit says `timeout`. Absent: never.
+    pub timeout_s: Option<u64>,
+    /// Seconds between SIGTERM (or the stop signal) and SIGKILL, for the timeout and when a stop names none.
+    pub stop_grace_s: u64,
+    /// Unix datagram socket of the server; the supervisor sends it the task id when `started` or `exit` is there.
+    pub wake: Option<String>,
+    /// The containers.
+    pub containers: Vec<Container>,
+}
+
+/// One container of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Container {
+    /// `default` for the single container of a `containerProperties` job.
+    pub name: String,
+    /// Its end ends the attempt.
+    pub essential: bool,
+    /// What to execute, after entry point and command are joined; looked up in the container's PATH.
+    pub argv: Vec<String>,
+    /// `NAME=value`, complete.
+    pub env: Vec<String>,
+    /// Working folder inside the container, made when missing. Empty: `/`.
+    pub cwd: String,
+    /// `user[:group]`, names or numbers, resolved in the container's own passwd and group. Empty: root.
+    pub user: String,
+    /// Layer folders of the root, lowest first. A single `/` means this host's own root as the lower layer.
+    pub layers: Vec<String>,
+    /// Folder on disk for the writable layer; the supervisor makes and removes what is in it.
+    pub scratch: String,
+    /// The root file system may not be written.
+    pub readonly_root: bool,
+    /// Mounts on top of the root, in this order.
+    pub mounts: Vec<Mount>,
+    /// Memory limit in bytes; reaching it kills. Absent: none.
+    pub memory_bytes: Option<u64>,
+    /// CPU weight in Docker's shares, 1024 for a vCPU.
+    pub cpu_shares: u64,
+    /// Hard CPU limit in thousandths of a vCPU (Fargate shapes). Absent: may use idle CPUs.
+    pub cpu_quota_milli: Option<u64>,
+    /// Most processes and threads at once. Absent: none.
+    pub pids_max: Option<u64>,
+    /// All capabilities of the host's bounding set, no seccomp, no masked paths, no `no_new_privs`.
+    pub privileged: bool,
+    /// Capabilities to keep, as a bit mask. Not read when privileged.
+    pub capabilities: u64,
+    /// The seccomp filter: an array of the kernel's 8-byte `sock_filter`, host byte order. Empty: none.
+    pub seccomp: Vec<u8>,
+    /// Resource limits.
+    pub ulimits: Vec<Ulimit>,
+    /// Size of /dev/shm in bytes.
+    pub shm_bytes: u64,
+    /// Run a tiny init as the first process that forwards signals and reaps.
+    pub init: bool,
+    /// Signal that asks it to stop (15 = SIGTERM).
+    pub stop_signal: i32,
+    /// The log file to append to, see `log_file`. Empty: output is thrown away.
+    pub log: String,
+    /// Bytes after which lines are dropped and counted. 0: no cap.
+    pub log_cap: u64,
+    /// Free bytes on the log's disk under which lines are dropped and counted.
+    pub disk_floor: u64,
+}
+
+/// A mount on top of a container's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// What it is.
+    pub kind: MountKind,
+    /// Path inside the container, resolved inside the root, made when missing.
+    pub target: String,
+    /// May not be written.
+    pub readonly: bool,
+}
+
+/// The kinds of mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountKind {
+    /// A folder or file of this host; a missing folder is made.
+    Bind(String),
+    /// An empty folder in memory of at most so many bytes (0: the kernel's default).
+    Tmpfs(u64),
+    /// An empty read-only file over the target, skipped when the target does not exist (masks secrets).
+    Mask,
+}
+
+/// A resource limit, `u64::MAX` for unlimited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ulimit {
+    /// AWS's name: `nofile`, `memlock`, …
+    pub name: String,
+    /// The soft limit.
+    pub soft: u64,
+    /// The hard limit.
+    pub hard: u64,
+}
+
+impl Task {
+    /// The task file's text. `container` opens each container; the lines after it are that container's.
+    pub fn encode(&self) -> String {
+        let mut w = Writer::new("task");
+        w.put("task_id", &self.task_id);
+        w.put("job_id", &self.job_id);
+        w.put("attempt", self.attempt);
+        w.put("cgroup", &self.cgroup);
+        w.put_some("timeout_s", self.timeout_s);
+        w.put("stop_grace_s", self.stop_grace_s);
+        w.put_some("wake", self.wake.as_ref());
+        for c in &self.containers {
+            c.encode(&mut w);
+        }
+        w.finish()
+    }
+
+    /// Reads a task file. Errors: see [`FormatError`].
+    pub fn decode(text: &str) -> Result<Self, FormatError> {
+        let mut task = Self { stop_grace_s: 30, ..Self::default() };
+        for (key, value) in read("task", text)? {
+            match (key.as_str(), task.containers.last_mut()) {
+                ("container", _) => {
+                    task.containers.push(Container {
+                        name: value,
+                        essential: true,
+                        stop_signal: 15,
+                        ..Container::default()
+                    });
+                }
+                ("task_id", None) => task.task_id = value,
+                ("job_id", None) => task.job_id = value,
+                ("attempt", None) => task.attempt = parse(&key, &value)?,
+                ("cgroup", None) => task.cgroup = value,
+                ("timeout_s", None) => task.timeout_s = Some(parse(&key, &value)?),
+                ("stop_grace_s", None) => task.stop_grace_s = parse(&key, &value)?,
+                ("wake", None) => task.wake = Some(value),
+                (_, Some(container)) => container.read_line(&key, value)?,
+                _ => {}
+            }
+        }
+        if task.task_id.is_empty() {
+            return Err(FormatError::Missing { key: "task_id" });
+        }
+        Ok(task)
+    }
+}
+
+impl Container {
+    fn encode(&self, w: &mut Writer) {
+        w.put("container", &self.name);
+        w.put("essential", u8::from(self.essential));
+        self.argv.iter().for_each(|v| w.put("arg", v));
+        self.env.iter().for_each(|v| w.put("env", v));
+        w.put("cwd", &self.cwd);
+        w.put("user", &self.user);
+        self.layers.iter().for_each(|v| w.put("layer", v));
+        w.put("scratch", &self.scratch);
+        w.put("readonly_root", u8::from(self.readonly_root));
+        self.mounts.iter().for_each(|m| w.put("mount", m.encode()));
+        w.put_some("memory_bytes", self.memory_bytes);
+        w.put("cpu_shares", self.cpu_shares);
+        w.put_some("cpu_quota_milli", self.cpu_quota_milli);
+        w.put_some("pids_max", self.pids_max);
+        w.put("privileged", u8::from(self.privileged));
+        w.put("capabilities", self.capabilities);
+        w.put("seccomp", to_hex(&self.seccomp));
+        self.ulimits.iter().for_each(|u| w.put("ulimit", format!("{} {} {}", u.name, u.soft, u.hard)));
+        w.put("shm_bytes", self.shm_bytes);
+        w.put("init", u8::from(self.init));
+        w.put("stop_signal", self.stop_signal);
+        w.put("log", &self.log);
+        w.put("log_cap", self.log_cap);
+        w.put("disk_floor", self.disk_floor);
+    }
+
+    fn read_line(&mut self, key: &str, value: String) -> Result<(), FormatError> {
+        match key {
+            "essential" => self.essential = value == "1",
+            "arg" => self.argv.push(value),
+            "env" => self.env.push(value),
+            "cwd" => self.cwd = value,
+            "user" => self.user = value,
+            "layer" => self.layers.push(value),
+            "scratch" => self.scratch = value,
+            "readonly_root" => self.readonly_root = value == "1",
+            "mount" => self.mounts.push(Mount::decode(&value)?),
+            "memory_bytes" => self.memory_bytes = Some(parse(key, &value)?),
+            "cpu_shares" => self.cpu_shares = parse(key, &value)?,
+            "cpu_quota_milli" => self.cpu_quota_milli = Some(parse(key, &value)?),
+            "pids_max" => self.pids_max = Some(parse(key, &value)?),
+            "privileged" => self.privileged = value == "1",
+            "capabilities" => self.capabilities = parse(key, &value)?,
+            "seccomp" => self.seccomp = from_hex(key, &value)?,
+            "ulimit" => self.ulimits.push(Ulimit::decode(&value)?),
+            "shm_bytes" => self.shm_bytes = parse(key, &value)?,
+            "init" => self.init = value == "1",
+            "stop_signal" => self.stop_signal = parse(key, &value)?,
+            "log" => self.log = value,
+            "log_cap" => self.log_cap = parse(key, &value)?,
+            "disk_floor" => self.disk_floor = parse(key, &value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Mount {
+    /// `ro|rw` TAB kind TAB target TAB source, the source of a tmpfs being its size.
+    fn encode(&self) -> String {
+        let (kind, source) = match &self.kind {
+            MountKind::Bind(source) => ("bind", source.clone()),
+            MountKind::Tmpfs(size) => ("tmpfs", size.to_string()),
+            MountKind::Mask => ("mask", String::new()),
+        };
+        let mode = if self.readonly { "ro" } else { "rw" };
+        let target = self.target.replace('%', "%25").replace('\t', "%09");
+        format!("{mode}\t{kind}\t{target}\t{source}")
+    }
+
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        let bad = || FormatError::Value { key: "mount".to_string() };
+        let mut parts = value.splitn(4, '\t');
+        let mut next = || parts.next().ok_or_else(bad);
+        let (mode, kind, target, source) = (next()?, next()?, next()?, next()?);
+        let kind = match kind {
+            "bind" => MountKind::Bind(source.to_string()),
+            "tmpfs" => MountKind::Tmpfs(parse("mount", source)?),
+            "mask" => MountKind::Mask,
+            _ => return Err(bad()),
+        };
+        let target = target.replace("%09", "\t").replace("%25", "%");
+        Ok(Self { kind, target, readonly: mode == "ro" })
+    }
+}
+
+impl Ulimit {
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        let bad = || FormatError::Value { key: "ulimit".to_string() };
+        let mut parts = value.split(' ');
+        let mut next = || parts.next().ok_or_else(bad);
+        Ok(Self {
+            name: next()?.to_string(),
+            soft: parse("ulimit", next()?)?,
+            hard: parse("ulimit", next()?)?,
+        })
+    }
+}
