@@ -1,3 +1,4 @@
 //! The server of Batchyard and the command line beside it; `main` only calls in here.
 
 pub mod error;
+pub mod store;
