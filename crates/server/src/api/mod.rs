@@ -11,6 +11,7 @@ pub mod jobs;
 mod known;
 mod page;
 mod service;
+pub mod sts;
 
 pub use service::Service;
 
