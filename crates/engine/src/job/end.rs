@@ -103,5 +103,4 @@ fn cut(text: &Arc<str>) -> Arc<str> {
 }
 
 #[cfg(test)]
-#[path = "end_tests.rs"]
 mod tests;
