@@ -28,3 +28,8 @@ bench: ## speed beside the limits of this machine, as a table
 
 clean: ## what was built and installed here
 	@scripts/clean.sh
+
+# Used by hand and by test-fresh's own check: what is missing is installed, nothing is built.
+.PHONY: setup
+setup: ## install what build and tests need
+	@scripts/setup.sh

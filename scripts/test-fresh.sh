@@ -13,11 +13,6 @@ if [ "$(id -u)" != 0 ]; then
     exit
 fi
 
-# shellcheck source=/dev/null
-suite_name=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-toolchain=$(rustc --print sysroot)
-work=$(mktemp -d "${TMPDIR:-/tmp}/batchyard-fresh.XXXXXX")
-root=$work/root
 commands=${FRESH_COMMANDS:-demo test}
 
 clean_up() {
@@ -26,7 +21,6 @@ clean_up() {
     [ "${FRESH_KEEP:-0}" = 1 ] && { echo "kept: $work"; return; }
     rm -rf "$work"
 }
-trap clean_up EXIT
 
 make_root() {
     command -v mmdebstrap >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null; }
@@ -34,8 +28,8 @@ make_root() {
     for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; do
         [ -s "$f" ] && sources+=("$f")
     done
-    mmdebstrap --quiet --mode=root --variant=apt \
-        --include=ca-certificates,gcc,git,libc6-dev,make,python3,python3-venv,util-linux \
+    mmdebstrap --quiet --mode=root --variant=minbase \
+        --include=ca-certificates,gcc,git,libc6-dev,make,python3,python3-venv \
         "$suite_name" "$root" "${sources[@]}"
 }
 
@@ -87,12 +81,17 @@ inside() {
 }
 
 if [ "${1:-}" = --inside ]; then
-    work=$2 root=$2/root toolchain=$3
-    trap - EXIT
+    root=$2/root toolchain=$3
     inside
     exit
 fi
 
+work=$(mktemp -d "${TMPDIR:-/tmp}/batchyard-fresh.XXXXXX")
+root=$work/root
+trap clean_up EXIT
+# shellcheck source=/dev/null
+suite_name=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+toolchain=$(rustc --print sysroot)
 say "a Debian $suite_name with only the toolchains"
 make_root
 copy_settings
