@@ -36,6 +36,7 @@ make_root() {
 # What decides how registries are reached, generically.
 copy_settings() {
     local f
+    rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d
     for f in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/trusted.gpg.d /etc/apt/auth.conf.d \
         /etc/pip.conf /etc/resolv.conf /etc/hosts /etc/ssl/certs /usr/local/share/ca-certificates \
         "$HOME/.config/pip" "$HOME/.pip"; do
@@ -53,7 +54,7 @@ copy_settings() {
 
 # Variables about proxies, certificates and package clients, as NAME=value words.
 settings_of_clients() {
-    env | grep -E '^([A-Za-z_]*(_proxy|_PROXY)|SSL_CERT_(FILE|DIR)|[A-Z0-9_]*CA_(BUNDLE|INFO|PATH|CERTS)|GIT_SSL_CAINFO|PIP_[A-Z_]+|CARGO_(HTTP|NET|REGISTRIES?|SOURCE)_[A-Z0-9_]+)=' || true
+    env | grep -E '^([A-Za-z_]*(_proxy|_PROXY)|SSL_CERT_(FILE|DIR)|[A-Z0-9_]*CA_(BUNDLE|INFO|PATH|CERTS)|GIT_SSL_CAINFO|PIP_[A-Z_]+|CARGO_(HTTP|NET|REGISTRIES?|SOURCE)_[A-Z0-9_]+)=' | grep -v '^PIP_FIND_LINKS=' || true
 }
 
 # Runs inside the new mount and process namespaces.
