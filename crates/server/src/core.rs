@@ -6,9 +6,12 @@
 //! new engine is built from the rows. Never here: what the engine decides, how effects are carried out.
 
 use crate::clock;
+use crate::compute::crash;
 use crate::error::{ApiError, ErrorKind};
 use crate::store::{LogStreamRow, StoreError, Writer};
-use batchyard_engine::{Command, Effect, Engine, Input, Reply, Report};
+use batchyard_engine::resource::Host;
+use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, Reply, Report};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,6 +34,11 @@ pub struct Core {
 }
 
 impl Core {
+    /// The engine over these rows, as [`Core::start`] takes it.
+    pub fn engine(rows: OpenRows) -> Engine {
+        Engine::new(uuid::Uuid::new_v4().as_u128(), rows, clock::now())
+    }
+
     /// Starts the core on a thread of its own. Effects go to `effects` after their commit.
     pub fn start(
         writer: Writer,
@@ -38,7 +46,7 @@ impl Core {
         effects: mpsc::UnboundedSender<Effect>,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let owner = Owner { inbox, writer, engine, effects };
+        let owner = Owner { inbox, writer, engine, effects, hosts: BTreeMap::new() };
         let thread = std::thread::Builder::new().name("core".into()).spawn(move || owner.run())?;
         Ok((Self { inbox: sender }, thread))
     }
@@ -73,6 +81,7 @@ struct Owner {
     writer: Writer,
     engine: Engine,
     effects: mpsc::UnboundedSender<Effect>,
+    hosts: BTreeMap<HostId, Host>,
 }
 
 type Answers = Vec<(oneshot::Sender<Result<Reply, ApiError>>, Reply)>;
@@ -100,6 +109,7 @@ impl Owner {
                 }
                 Message::Report(report, rows) => {
                     streams.extend(rows);
+                    self.remember_host(&report);
                     self.engine.handle(Input::Report(*report), now);
                 }
                 Message::Tick => drop(self.engine.handle(Input::Tick, now)),
@@ -111,12 +121,25 @@ impl Owner {
         going
     }
 
+    fn remember_host(&mut self, report: &Report) {
+        match report {
+            Report::HostJoined(host) => drop(self.hosts.insert(host.id, host.clone())),
+            Report::HostLeft(id) => drop(self.hosts.remove(id)),
+            _ => {}
+        }
+    }
+
     /// Commits, answers, lets the effects go.
     fn finish(&mut self, answers: Answers, streams: &[LogStreamRow]) {
         let (changes, effects) = self.engine.take();
+        if !changes.is_empty() {
+            crash::point("before_commit");
+        }
         match self.writer.commit(&changes, streams) {
             Ok(()) => {
-                crate::fail_point("after_commit");
+                if !changes.is_empty() {
+                    crash::point("after_commit");
+                }
                 self.engine.committed();
                 for (answer, reply) in answers {
                     let _ = answer.send(Ok(reply));
@@ -160,6 +183,11 @@ impl Owner {
 
     fn rebuild(&mut self) -> Result<Engine, StoreError> {
         self.writer.probe()?;
-        Ok(Engine::new(crate::seed(), self.writer.open_rows()?, clock::now()))
+        let mut engine = Core::engine(self.writer.open_rows()?);
+        // Hosts are no rows: they are there, whatever the store says.
+        for host in self.hosts.values() {
+            engine.handle(Input::Report(Report::HostJoined(host.clone())), clock::now());
+        }
+        Ok(engine)
     }
 }

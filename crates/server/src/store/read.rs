@@ -117,10 +117,11 @@ impl Reader {
         Ok(self.rows(sql, [name], compute_environment)?.pop())
     }
 
-    /// The name of an environment, also of one that is gone.
-    pub fn compute_environment_name(&self, id: ComputeEnvironmentId) -> Result<Option<Arc<str>>, StoreError> {
-        let sql = "SELECT name FROM compute_environment WHERE id = ?1";
-        Ok(self.rows(sql, [id.0], |r| Ok(r.get(0)?))?.pop())
+    /// An environment by row id, also one that is gone; its status is then shown as DELETING.
+    pub fn any_compute_environment(&self, id: ComputeEnvironmentId) -> Result<Option<ComputeEnvironment>, StoreError> {
+        let sql = "SELECT id, name, state, min(status, 2) AS status, status_reason, platform, managed, max_vcpus_milli,
+                   version, body FROM compute_environment WHERE id = ?1";
+        Ok(self.rows(sql, [id.0], compute_environment)?.pop())
     }
 
     /// Job queues after a row id, in the order of their making.
