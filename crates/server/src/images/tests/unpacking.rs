@@ -225,6 +225,15 @@ fn later_entries_replace_earlier_ones() {
     assert!(folder.join("slash").is_dir(), "old archives write folders so");
 }
 
+/// Unmounts also when the test fails.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
 #[test]
 fn overlayfs_shows_what_the_marks_mean() {
     if !root("overlayfs") {
@@ -257,8 +266,8 @@ fn overlayfs_shows_what_the_marks_mean() {
         eprintln!("SKIPPED overlayfs_shows_what_the_marks_mean: cannot mount an overlay here ({error})");
         return;
     }
-    let seen = ["", "d", "e"].map(|folder| names(&target.join(folder)));
-    rustix::mount::unmount(&target, rustix::mount::UnmountFlags::DETACH).unwrap();
+    let merged = Mounted(target);
+    let seen = ["", "d", "e"].map(|folder| names(&merged.0.join(folder)));
     assert_eq!(seen[0], ["d", "e", "y"]);
     assert_eq!((seen[1].as_slice(), seen[2].as_slice()), (&["b".to_owned()][..], &["n".to_owned()][..]));
 }
