@@ -50,6 +50,7 @@ pub(super) fn unpack<R: Skip>(
             return Err(ImageError::TooBig { what: "the number of files in the image", limit: entries_max });
         }
         unpacker.entry(&entry, tar)?;
+        super::instant();
     }
     unpacker.finish()
 }

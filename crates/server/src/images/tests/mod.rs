@@ -7,6 +7,7 @@
 mod attacks;
 mod builtins;
 mod imports;
+pub(super) mod kills;
 mod references;
 mod storing;
 mod support;

@@ -6,16 +6,13 @@ use crate::images::workspace::Workspace;
 use crate::images::{ImageError, ImageOptions, ImageStore};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Barrier;
-use std::time::Duration;
 
-fn layer(name: &str) -> Vec<u8> {
+pub(super) fn layer(name: &str) -> Vec<u8> {
     Tape::new().file(name, name).end()
 }
 
-fn counts(store: &ImageStore) -> (usize, usize, usize) {
+pub(super) fn counts(store: &ImageStore) -> (usize, usize, usize) {
     let count = |part: &str| names(&store.dir.join(part)).len();
     (count("layers"), count("blobs/sha256"), count("tmp"))
 }
@@ -200,57 +197,4 @@ fn damage_is_told_and_mended_by_a_new_import() {
     fs::write(store.dir.join("refs.json"), r#"{"version":2}"#).unwrap();
     assert!(matches!(store.resolve("x:1"), Err(ImageError::Corrupt { .. })));
     assert!(ImageStore::open(&store.dir, ImageOptions::default()).is_err());
-}
-
-const CHILD: &str = "BATCHYARD_TEST_IMPORT_INTO";
-
-/// Not a test of its own: the program that `a_kill_at_any_instant_is_harmless` kills.
-#[test]
-fn child_that_imports_and_removes() {
-    let Some(dir) = std::env::var_os(CHILD) else { return };
-    let store = ImageStore::open(Path::new(&dir), ImageOptions::default()).unwrap();
-    println!("ready");
-    loop {
-        for name in ["one:1", "two:1"] {
-            let many = (0..200).fold(Tape::new(), |tape, n| tape.file(&format!("{name}/{n}"), "text")).end();
-            import(&store, &docker(&[layer("base"), many], name), None).unwrap();
-        }
-        store.remove("one:1", &|_| false).unwrap();
-        store.remove("two:1", &|_| false).unwrap();
-    }
-}
-
-#[test]
-fn a_kill_at_any_instant_is_harmless() {
-    if !root("kill") {
-        return;
-    }
-    let (_temp, store) = store();
-    for round in 0..15_u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "images::tests::storing::child_that_imports_and_removes", "--nocapture"])
-            .env(CHILD, &store.dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = std::io::BufReader::new(child.stdout.take().unwrap());
-        let ready = std::io::BufRead::lines(output).any(|line| line.unwrap().ends_with("ready"));
-        assert!(ready, "the child died by itself");
-        // The instant is what the test varies, nothing waits for something to have happened.
-        std::thread::sleep(Duration::from_millis(3 + round * 7));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let store = reopen(&store);
-        for row in store.list().unwrap() {
-            let name = row.reference.unwrap();
-            let found = store.resolve(&name).unwrap();
-            assert!(found.layers[0].join("base").exists());
-            let short = name.rsplit('/').next().unwrap();
-            assert_eq!(names(&found.layers[1].join(short)).len(), 200);
-        }
-        store.collect(&|_| false).unwrap();
-        let index = Index::load(&store.dir).unwrap();
-        assert_eq!(counts(&store), (index.layers.len(), index.images.len() * 2, 0), "round {round}");
-    }
 }
