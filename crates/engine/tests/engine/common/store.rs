@@ -71,6 +71,8 @@ impl Store {
                     let (_, old) = self.jobs.get_mut(&hot.id).expect("a job that is there");
                     assert!(!old.status.is_terminal(), "job {} was over: {hot:?}", hot.id.0);
                     assert!(hot.attempts >= old.attempts, "job {} lost attempts", hot.id.0);
+                    let stays = old.terminated.is_none() || old.terminated == hot.terminated;
+                    assert!(stays, "job {} was terminated with other words", hot.id.0);
                     assert_ne!(old, hot, "no change");
                     *old = hot.clone();
                 }

@@ -6,11 +6,12 @@ use super::words;
 use batchyard_engine::change::Change;
 use batchyard_engine::input::{Command, ContainerExit, StopRequest, Submission, TaskExit, Why};
 use batchyard_engine::job::retry::RetryStrategy;
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, Platform};
+use batchyard_engine::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Platform};
 use batchyard_engine::{
     AttemptRow, DefinitionId, Effect, Engine, HostId, Input, JobHot, JobId, JobUuid, Now, Refusal, Reply,
     Report, TaskId,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub struct World {
@@ -20,7 +21,8 @@ pub struct World {
     /// What the last step gave.
     pub changes: Vec<Change>,
     pub effects: Vec<Effect>,
-    hosts: Vec<String>,
+    /// The hosts that are there.
+    pub hosts: BTreeMap<HostId, Host>,
     uuids: u32,
     starts: u32,
 }
@@ -35,7 +37,7 @@ impl World {
             now,
             changes: Vec::new(),
             effects: Vec::new(),
-            hosts: Vec::new(),
+            hosts: BTreeMap::new(),
             uuids: 0,
             starts: 1,
         };
@@ -84,13 +86,12 @@ impl World {
     pub fn join(&mut self, text: &str) {
         let (mut host, joined) = words::host(text);
         host.environment = joined.map(|name| self.environment(name).id);
-        self.hosts.retain(|other| words::host(other).0.id != host.id);
-        self.hosts.push(text.to_owned());
+        self.hosts.insert(host.id, host.clone());
         self.report(Report::HostJoined(host));
     }
 
     pub fn leave(&mut self, host: i64) {
-        self.hosts.retain(|text| words::host(text).0.id != HostId(host));
+        self.hosts.remove(&HostId(host));
         self.report(Report::HostLeft(HostId(host)));
     }
 
@@ -100,10 +101,8 @@ impl World {
         self.now.mono_ms = 0;
         self.engine = Engine::new(u128::from(self.starts), self.store.open_rows(), self.now);
         self.engine.check().expect("rows that fit together");
-        for text in self.hosts.clone() {
-            let (mut host, joined) = words::host(&text);
-            host.environment = joined.map(|name| self.environment(name).id);
-            self.engine.handle(Input::Report(Report::HostJoined(host)), self.now);
+        for host in self.hosts.values() {
+            self.engine.handle(Input::Report(Report::HostJoined(host.clone())), self.now);
         }
         self.step();
     }
