@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Api, Call, Operation};
 use crate::iam::Principal;
-use crate::logs::LogsApi;
+use crate::logs::Logs;
 use crate::store::Readers;
 use batchyard_engine::ids::{ComputeEnvironmentId, QueueId};
 use batchyard_model::Validate;
@@ -32,7 +32,7 @@ pub struct Service {
     pub account: String,
     pub(super) known: Known,
     names: Mutex<Names>,
-    logs: LogsApi,
+    logs: Arc<Logs>,
 }
 
 /// Names that never change, by row id.
@@ -53,7 +53,7 @@ pub struct EnvironmentName {
 
 impl Service {
     /// The API over this core and store.
-    pub fn new(core: Core, readers: Readers, region: String, account: String, logs: LogsApi) -> Self {
+    pub fn new(core: Core, readers: Readers, region: String, account: String, logs: Arc<Logs>) -> Self {
         Self { core, readers, region, account, known: Known::default(), names: Mutex::default(), logs }
     }
 
@@ -113,6 +113,13 @@ impl Service {
         Ok(Some(definition))
     }
 
+    /// Reads files, so on a thread that may block.
+    async fn logs(&self, call: Call) -> Result<Bytes, ApiError> {
+        let logs = self.logs.clone();
+        let answer = tokio::task::spawn_blocking(move || logs.call(call.operation.name(), &call.body));
+        answer.await.map_err(|_| ApiError::server())?.map(Bytes::from)
+    }
+
     async fn batch(&self, operation: B, call: &Call) -> Result<Bytes, ApiError> {
         let (body, by) = (&call.body, &call.principal);
         match operation {
@@ -166,7 +173,7 @@ impl Api for Service {
         authorize(&call.principal, &call)?;
         match call.operation {
             Operation::Batch(operation) => self.batch(operation, &call).await,
-            Operation::Logs(operation) => self.logs.call(operation, &call.body).await,
+            Operation::Logs(_) => self.logs(call).await,
             Operation::Sts(_) => Ok(super::sts::get_caller_identity(&call.principal, &call.request_id)),
         }
     }

@@ -15,7 +15,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use logs::{LogGroupRow, LogStreamRow};
+pub use logs::{Catalog, LogStreamRow};
 pub use pool::Readers;
 pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};
 pub use write::Writer;

@@ -1,6 +1,7 @@
 //! What is committed is read back as it was; what is not ours or not whole is refused.
 
-use super::{DefinitionQuery, JobPage, LogStreamRow, Store, StoreError, schema};
+use super::{Catalog, DefinitionQuery, JobPage, LogStreamRow, Readers, Store, StoreError, schema};
+use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
 use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, JobHot, JobRow};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
@@ -217,14 +218,22 @@ fn streams_are_found_by_name_prefix_and_time() {
         done: last.is_some(),
     };
     writer.commit(&[], &[row("a/1", Some(20)), row("a/2", None), row("b/1", Some(90))]).unwrap();
-    let reader = store.reader().unwrap();
-    let names = |rows: Vec<LogStreamRow>| rows.into_iter().map(|r| r.name).collect::<Vec<_>>();
-    assert_eq!(names(reader.log_streams("/aws/batch/job", "a/", "", 10).unwrap()), ["a/1", "a/2"]);
-    assert_eq!(names(reader.log_streams("/aws/batch/job", "a/", "a/1", 10).unwrap()), ["a/2"]);
-    assert_eq!(names(reader.log_streams_in_range("/aws/batch/job", 50, 100).unwrap()), ["a/2", "b/1"]);
-    assert!(reader.log_stream("/aws/batch/job", "c").unwrap().is_none());
-    assert!(reader.log_group("nope").unwrap().is_none());
-    assert_eq!(reader.log_groups("/aws", "", 10, false).unwrap().len(), 1);
+    let catalog = Catalog(Readers::new(store));
+    let names = |rows: Vec<StreamRow>| rows.into_iter().map(|r| r.name).collect::<Vec<_>>();
+    let group = "/aws/batch/job";
+    let by_name = |after| StreamQuery { group, prefix: Some("a/"), after, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams(&by_name(None)).unwrap()), ["a/1", "a/2"]);
+    assert_eq!(names(catalog.streams(&by_name(Some((0, "a/1")))).unwrap()), ["a/2"]);
+    let by_time = StreamQuery { group, order: StreamOrder::LastEvent, descending: true, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams(&by_time).unwrap()), ["b/1", "a/1", "a/2"]);
+    let rest = StreamQuery { after: Some((20, "a/1")), ..by_time };
+    assert_eq!(names(catalog.streams(&rest).unwrap()), ["a/2"]);
+    let range = RangeQuery { group, start_ms: 50, end_ms: 100, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams_in_range(&range).unwrap()), ["a/2", "b/1"]);
+    assert!(catalog.stream(group, "c").unwrap().is_none());
+    assert!(catalog.group("nope").unwrap().is_none());
+    let groups = GroupQuery { prefix: Some("/aws"), contains: Some("batch"), limit: 10, ..Default::default() };
+    assert_eq!(catalog.groups(&groups).unwrap()[0].stored_bytes, 15);
 }
 
 #[test]
