@@ -1,6 +1,7 @@
 //! The server of Batchyard and the command line beside it; `main` only calls in here.
 
 pub mod api;
+pub mod config;
 pub mod error;
 pub mod http;
 pub mod iam;
