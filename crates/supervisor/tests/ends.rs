@@ -1,5 +1,7 @@
 //! How attempts end: codes, memory, time, stops, failed starts, a killed supervisor.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
 mod common;
 
 use batchyard_supervisor::{Ulimit, Why};
@@ -217,6 +219,43 @@ fn killing_the_supervisor_kills_the_container_and_frees_the_lock() {
         // What the server does with a lost attempt.
         batchyard_supervisor::cgroup::remove(&lab.groups(), Duration::from_secs(5)).unwrap();
         std::fs::remove_dir_all(lab.dir.join("scratch")).unwrap();
+    }
+}
+
+#[test]
+fn a_stop_at_any_moment_ends_well() {
+    let Some(lab) = Lab::new() else { return };
+    let task = lab.task("exec sleep 600");
+    let mut before = 0;
+    for step in 0..40 {
+        let supervisor = lab.start(&task);
+        std::thread::sleep(Duration::from_micros(step * 200));
+        lab.stop("0");
+        let out = lab.finish(supervisor);
+        assert_eq!(out.exit.why, Why::Stopped, "{:?}", out.exit);
+        // It ran, was killed and was said to run; or it never did.
+        assert!(matches!(out.code(), None | Some(137)), "{:?}", out.exit);
+        assert_eq!(out.code().is_some(), out.exit.started_ms.is_some());
+        before += u32::from(out.code().is_none());
+    }
+    assert!(before > 0, "some come before the start");
+}
+
+#[test]
+fn a_supervisor_killed_at_any_moment_leaves_no_process() {
+    let Some(lab) = Lab::new() else { return };
+    let task = lab.task("sleep 600 & exec sleep 600");
+    for step in 0..30 {
+        let mut supervisor = lab.start(&task);
+        std::thread::sleep(Duration::from_micros(step * 300));
+        kill(supervisor.id(), rustix::process::Signal::KILL);
+        supervisor.wait().unwrap();
+        let lock = File::open(lab.attempt.join("lock")).unwrap();
+        until("the lock", || lock.try_lock().is_ok());
+        let groups = lab.groups();
+        until("an empty cgroup", || batchyard_supervisor::cgroup::is_empty(&groups));
+        batchyard_supervisor::cgroup::remove(&groups, Duration::from_secs(5)).unwrap();
+        let _ = std::fs::remove_dir_all(lab.dir.join("scratch"));
     }
 }
 

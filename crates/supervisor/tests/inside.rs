@@ -1,5 +1,7 @@
 //! What a job can see and do inside its container: privileges, devices, files, mounts, names.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
 mod common;
 
 use batchyard_supervisor::{Mount, MountKind, Ulimit, Why};
@@ -88,7 +90,7 @@ fn no_descriptor_and_no_process_of_the_host_is_seen() {
         );
         let mut lines = text.lines();
         assert_eq!(lines.by_ref().take(4).collect::<Vec<_>>(), ["0", "1", "2", "3"], "3 is ls's own");
-        assert_eq!(text.matches("/proc/").count() <= 6, true, "{text}");
+        assert!(text.matches("/proc/").count() <= 6, "{text}");
         assert_eq!(text.contains("/bin/busybox"), !init, "an init shows nothing of itself: {text}");
         assert!(text.ends_with("-> /dev/null"), "{text}");
     }
@@ -244,14 +246,9 @@ fn links_in_the_image_lead_nowhere_else() {
     symlink("loop2", lab.rootfs.join("loop1")).unwrap();
     symlink("loop1", lab.rootfs.join("loop2")).unwrap();
     for target in ["/absolute", "/up/x", "/dangles", "/absolute/../absolute/y", "../../../../a/../b"] {
-        let text = ok(
-            &lab,
-            "find / -xdev -name marker -o -name proc -prune -o -type d -exec ls {} + | grep -c marker",
-            |c| {
-                c.mounts = vec![bind(&data, target, false)];
-                c.argv[2] = "cat /proc/self/mountinfo | grep -c /data".into();
-            },
-        );
+        let text = ok(&lab, "cat /proc/self/mountinfo | grep -c /data", |c| {
+            c.mounts = vec![bind(&data, target, false)];
+        });
         assert_eq!(text, "1", "{target}");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{target} led out");
     }
@@ -268,6 +265,7 @@ fn an_image_with_links_for_system_folders_leads_nowhere_else() {
     let outside = lab.dir.join("outside");
     std::fs::create_dir_all(&outside).unwrap();
     for name in ["proc", "dev", "sys"] {
+        std::fs::remove_dir(lab.rootfs.join(name)).unwrap();
         symlink(&outside, lab.rootfs.join(name)).unwrap();
     }
     symlink(outside.join("passwd"), lab.rootfs.join("etc/resolv.conf")).unwrap();

@@ -1,5 +1,7 @@
 //! Output: every line, any bytes, in order, and never a blocked job.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
 mod common;
 
 use batchyard_supervisor::log_file::MAX_TEXT;

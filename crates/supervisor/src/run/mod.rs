@@ -52,6 +52,11 @@ pub fn attempt(path: &Path) -> ExitCode {
     if let Ok(Task { wake: Some(socket), task_id, .. }) = &task {
         folder.wake(socket, task_id);
     }
+    folder.sync();
+    // What a job left may be a lot: nobody waits for its removal, but the lock tells when it is done.
+    for container in task.iter().flat_map(|t| &t.containers) {
+        scratch::clear(&container.scratch);
+    }
     folder.release();
     match written {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,7 +103,6 @@ fn run_container(
     log.finish();
     let usage = limits.usage();
     limits.remove();
-    scratch::clear(&container.scratch);
     Ok(finished(container, ended?, Some(usage), log.dropped()))
 }
 
