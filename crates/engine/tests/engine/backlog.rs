@@ -33,6 +33,9 @@ fn engine() -> Engine {
         let reply = engine.handle(Input::Command(command), NOW);
         assert!(!matches!(reply, Reply::Refused(_) | Reply::Stale));
     }
+    engine.schedule(NOW);
+    assert_eq!(engine.take().0.len(), 3);
+    engine.committed();
     engine
 }
 
