@@ -4,5 +4,6 @@ pub mod api;
 pub mod clock;
 pub mod core;
 pub mod error;
+pub mod http;
 pub mod iam;
 pub mod store;

@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// The name of a queue, also of one that is gone.
-    pub(super) async fn queue_name(&self, id: QueueId) -> Result<Arc<str>, ApiError> {
+    pub async fn queue_name(&self, id: QueueId) -> Result<Arc<str>, ApiError> {
         if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).queues.get(&id.0) {
             return Ok(name.clone());
         }
@@ -68,7 +68,7 @@ impl Service {
     }
 
     /// What jobs show of an environment, also of one that is gone.
-    pub(super) async fn environment_name(&self, id: ComputeEnvironmentId) -> Result<Arc<EnvironmentName>, ApiError> {
+    pub async fn environment_name(&self, id: ComputeEnvironmentId) -> Result<Arc<EnvironmentName>, ApiError> {
         if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).environments.get(&id.0) {
             return Ok(name.clone());
         }
@@ -167,14 +167,14 @@ impl Api for Service {
         match call.operation {
             Operation::Batch(operation) => self.batch(operation, &call).await,
             Operation::Logs(operation) => self.logs.call(operation, &call.body).await,
-            Operation::Sts(_) => super::sts::get_caller_identity(&call),
+            Operation::Sts(_) => Ok(super::sts::get_caller_identity(&call.principal, &call.request_id)),
         }
     }
 }
 
 /// Every request passes here, once (invariant 8).
 fn authorize(principal: &Principal, call: &Call) -> Result<(), ApiError> {
-    let action = call.operation.iam_action();
+    let action = call.operation.row().iam_action;
     let resources: Vec<&str> = call.resource_arn.as_deref().into_iter().collect();
     crate::iam::authorize(principal, action, &resources, &crate::iam::Context::default())
 }

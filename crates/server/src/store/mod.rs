@@ -12,6 +12,9 @@ mod restore;
 pub mod schema;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use logs::{LogGroupRow, LogStreamRow};
 pub use pool::Readers;
 pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};

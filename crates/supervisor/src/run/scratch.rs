@@ -87,12 +87,13 @@ mod tests {
         prepare(scratch.to_str().unwrap()).unwrap();
         std::os::unix::fs::symlink(&outside, scratch.join("link")).unwrap();
         let mut at = rustix::fs::open(&scratch, FOLDER, Mode::empty()).unwrap();
-        for _ in 0..3000 {
-            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
-            rustix::fs::mkdirat(&at, "beside", Mode::RWXU).unwrap();
-            at = rustix::fs::openat(&at, "d", FOLDER, Mode::empty()).unwrap();
+        // Deeper than descriptors last by default, and than a path may be long.
+        for _ in 0..1100 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, "deep", FOLDER, Mode::empty()).unwrap();
         }
         drop(at);
+        std::fs::create_dir_all(scratch.join("deep/beside/more")).unwrap();
         prepare(scratch.to_str().unwrap()).unwrap();
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
         assert!(outside.join("keep").exists());

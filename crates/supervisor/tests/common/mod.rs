@@ -217,6 +217,9 @@ impl Lab {
     /// The log's records.
     pub fn log(&self) -> Vec<(i64, Vec<u8>)> {
         let Ok(bytes) = std::fs::read(self.dir.join("log")) else { return Vec::new() };
+        if bytes.len() < 8 {
+            return Vec::new();
+        }
         assert_eq!(bytes[..8], log_file::MAGIC);
         let (mut at, mut records) = (8, Vec::new());
         while let Some(record) = log_file::first(&bytes[at..]) {
