@@ -30,6 +30,29 @@ def nothing_left_on_the_host():
     until(lambda: leaks.host_state() <= before, 5, f"the end of {sorted(leaks.host_state() - before)}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def minute_jobs(request, tmp_path_factory, nothing_left_on_the_host):
+    """Two servers with a job each that is over its time after a minute, the shortest that AWS allows: one server stays
+    up, the other is killed as soon as its job runs. Only when a `late` test asks for them later."""
+    if not any(item.get_closest_marker("late") for item in request.session.items):
+        yield {}
+        return
+    made = {}
+    for name in ("up", "down"):
+        server = Server(tmp_path_factory.mktemp(name)).start()
+        job = server.shell(
+            "trap 'echo asked to stop; exit 5' TERM; echo began; while :; do sleep 0.1; done",
+            timeout={"attemptDurationSeconds": 60},
+            retryStrategy={"attempts": 3, "evaluateOnExit": [{"action": "RETRY", "onReason": "*"}]},
+        )
+        made[name] = (server, job, server.wait_job(job, "RUNNING")["startedAt"])
+        if name == "down":
+            server.kill9()
+    yield made
+    for server, _, _ in made.values():
+        server.stop()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server for the tests of a module. The last of them sees it end without a trace."""

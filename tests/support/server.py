@@ -6,7 +6,6 @@ asks and judges.
 
 import json
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -23,7 +22,6 @@ REPO = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
 BINARY = Path(os.environ.get("BATCHYARD_BIN") or TARGET / "release" / "batchyard")
 VENV_BIN = Path(os.environ.get("VENV") or REPO / ".venv") / "bin"
-REGION = "us-east-1"
 GROUP = "/aws/batch/job"
 ENDED = ("SUCCEEDED", "FAILED")
 
@@ -39,7 +37,7 @@ class Server:
         self.settings = dict(settings or {})
         self.output = []
         self.process = None
-        self.endpoint = None
+        self.endpoint = self.region = None
         self._clients = {}
 
     # -- the process ----------------------------------------------------------------------------------------------
@@ -80,8 +78,11 @@ class Server:
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n" + "\n".join(self.output))
         path = self.data_dir / "run" / "endpoint"
-        text = path.read_text().strip() if path.exists() else ""
-        return re.sub(r"^(?!https?://)", "http://", text) if text else None
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) < 2:
+            return None
+        self.region = lines[1]
+        return lines[0]
 
     def kill9(self):
         """Ends the server and nothing else, as a crash would."""
@@ -124,7 +125,7 @@ class Server:
         """A boto3 client; every answer is checked against the model."""
         options = {"retries": {"total_max_attempts": 1}, "parameter_validation": False} | config
         client = boto3.client(
-            service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=self.key,
+            service, endpoint_url=self.endpoint, region_name=self.region, aws_access_key_id=self.key,
             aws_secret_access_key=self.secret, config=Config(**options),
         )
         return exchange.watch(client) if checked else client

@@ -13,23 +13,28 @@ use crate::slab::Key;
 use crate::state::Attempt;
 
 impl Engine {
-    /// One pass over a group's queues, highest priority first.
+    /// One pass over a group's queues, highest priority first. Who stays is told at the end, when it is known what the
+    /// others have taken.
     pub(crate) fn pass(&mut self, queues: &[QueueId], now: Now) {
+        let mut staying = Vec::new();
         for id in queues {
-            while let Some(key) = self.state.queues.get(id).and_then(|queue| queue.waiting.head()) {
+            while let Some(key) = self.next_of(*id) {
                 let queue = &self.state.queues[id];
-                if queue.row.status == Status::Deleting {
+                let Some((environment, host)) = self.state.find_room(queue, &self.state.jobs[key]) else {
+                    staying.push((*id, key));
                     break;
-                }
-                match self.state.find_room(queue, &self.state.jobs[key]) {
-                    Some((environment, host)) => self.place(key, environment, host, now),
-                    None => {
-                        self.tell_head(*id, key);
-                        break;
-                    }
-                }
+                };
+                self.place(key, environment, host, now);
             }
         }
+        for (id, key) in staying {
+            self.tell_head(id, key);
+        }
+    }
+
+    fn next_of(&self, id: QueueId) -> Option<Key> {
+        let queue = self.state.queues.get(&id)?;
+        if queue.row.status == Status::Deleting { None } else { queue.waiting.head() }
     }
 
     /// RUNNABLE → STARTING: the next attempt is opened and its start asked for.

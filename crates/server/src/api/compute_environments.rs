@@ -20,7 +20,7 @@ const HEALTHY: &str = "ComputeEnvironment Healthy";
 const NO_CLUSTER: &str = "CLIENT_ERROR - Unable to validate Kubernetes Namespace";
 
 impl Service {
-    pub(super) async fn create_compute_environment(
+    pub async fn create_compute_environment(
         &self,
         input: CreateComputeEnvironmentRequest,
     ) -> Result<CreateComputeEnvironmentResponse, ApiError> {

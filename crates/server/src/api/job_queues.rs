@@ -20,7 +20,7 @@ use batchyard_model::limits::{MAX_ENVIRONMENTS_PER_QUEUE, QUEUE_PRIORITY};
 const HEALTHY: &str = "JobQueue Healthy";
 
 impl Service {
-    pub(super) async fn create_job_queue(
+    pub async fn create_job_queue(
         &self,
         input: CreateJobQueueRequest,
     ) -> Result<CreateJobQueueResponse, ApiError> {

@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Api, Call, Operation};
 use crate::iam::Principal;
-use crate::logs::LogsApi;
+use crate::logs::Logs;
 use crate::store::Readers;
 use batchyard_engine::ids::{ComputeEnvironmentId, QueueId};
 use batchyard_model::Validate;
@@ -32,7 +32,7 @@ pub struct Service {
     pub account: String,
     pub(super) known: Known,
     names: Mutex<Names>,
-    logs: LogsApi,
+    logs: Arc<Logs>,
 }
 
 /// Names that never change, by row id.
@@ -53,12 +53,12 @@ pub struct EnvironmentName {
 
 impl Service {
     /// The API over this core and store.
-    pub fn new(core: Core, readers: Readers, region: String, account: String, logs: LogsApi) -> Self {
+    pub fn new(core: Core, readers: Readers, region: String, account: String, logs: Arc<Logs>) -> Self {
         Self { core, readers, region, account, known: Known::default(), names: Mutex::default(), logs }
     }
 
     /// The name of a queue, also of one that is gone.
-    pub(super) async fn queue_name(&self, id: QueueId) -> Result<Arc<str>, ApiError> {
+    pub async fn queue_name(&self, id: QueueId) -> Result<Arc<str>, ApiError> {
         if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).queues.get(&id.0) {
             return Ok(name.clone());
         }
@@ -68,7 +68,7 @@ impl Service {
     }
 
     /// What jobs show of an environment, also of one that is gone.
-    pub(super) async fn environment_name(&self, id: ComputeEnvironmentId) -> Result<Arc<EnvironmentName>, ApiError> {
+    pub async fn environment_name(&self, id: ComputeEnvironmentId) -> Result<Arc<EnvironmentName>, ApiError> {
         if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).environments.get(&id.0) {
             return Ok(name.clone());
         }
@@ -111,6 +111,13 @@ impl Service {
         let definition = Arc::new(job_definitions::from_row(&row, &self.region, &self.account)?);
         self.known.put_definition(name, revision, definition.clone(), read_at);
         Ok(Some(definition))
+    }
+
+    /// Reads files, so on a thread that may block.
+    async fn logs(&self, call: Call) -> Result<Bytes, ApiError> {
+        let logs = self.logs.clone();
+        let answer = tokio::task::spawn_blocking(move || logs.call(call.operation.name(), &call.body));
+        answer.await.map_err(|_| ApiError::server())?.map(Bytes::from)
     }
 
     async fn batch(&self, operation: B, call: &Call) -> Result<Bytes, ApiError> {
@@ -166,15 +173,15 @@ impl Api for Service {
         authorize(&call.principal, &call)?;
         match call.operation {
             Operation::Batch(operation) => self.batch(operation, &call).await,
-            Operation::Logs(operation) => self.logs.call(operation, &call.body).await,
-            Operation::Sts(_) => super::sts::get_caller_identity(&call),
+            Operation::Logs(_) => self.logs(call).await,
+            Operation::Sts(_) => Ok(super::sts::get_caller_identity(&call.principal, &call.request_id)),
         }
     }
 }
 
 /// Every request passes here, once (invariant 8).
 fn authorize(principal: &Principal, call: &Call) -> Result<(), ApiError> {
-    let action = call.operation.iam_action();
+    let action = call.operation.row().iam_action;
     let resources: Vec<&str> = call.resource_arn.as_deref().into_iter().collect();
     crate::iam::authorize(principal, action, &resources, &crate::iam::Context::default())
 }

@@ -140,6 +140,9 @@ fn index(file: &File, limits: &Limits) -> Result<(u64, HashMap<String, Member>),
         };
         members.insert(name, member);
     }
+    if !tar.ended() {
+        return Err(ImageError::archive("it is cut short, or empty"));
+    }
     Ok((count, members))
 }
 

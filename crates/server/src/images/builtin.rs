@@ -24,7 +24,7 @@ const ALIAS: &str = "busybox:latest";
 /// The usual search path, for images that set none.
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-const FOLDERS: [(&str, u32); 12] = [
+const FOLDERS: [(&str, u32); 13] = [
     ("bin", 0o755),
     ("dev", 0o755),
     ("etc", 0o755),
@@ -32,6 +32,7 @@ const FOLDERS: [(&str, u32); 12] = [
     ("mnt", 0o755),
     ("proc", 0o755),
     ("root", 0o700),
+    ("run", 0o755),
     ("sys", 0o755),
     ("tmp", 0o1777),
     ("usr", 0o755),
@@ -46,8 +47,8 @@ const FILES: [(&str, &str); 5] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),
     ("etc/resolv.conf", ""),
 ];
-const LINKS: [(&str, &str); 5] =
-    [("run", "tmp"), ("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin"), ("var/run", "../run")];
+const LINKS: [(&str, &str); 4] =
+    [("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin"), ("var/run", "../run")];
 
 impl ImageStore {
     /// Makes the tiny image, or makes it anew when the machine's busybox has changed; gives its digest. Cheap

@@ -2,9 +2,9 @@
 //!
 //! Owns the file's form and that it is replaced whole or not at all. Never decides what is in it.
 
-use super::ImageError;
 use super::digest::Digest;
 use super::error::At;
+use super::{ImageError, instant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -101,9 +101,12 @@ impl Index {
 pub(super) fn write_whole(fresh: &Path, path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
     let doing = || format!("writing {}", path.display());
     let mut file = File::create(fresh).at(doing)?;
+    instant();
     file.write_all(bytes).at(doing)?;
     file.sync_all().at(doing)?;
+    instant();
     fs::rename(fresh, path).at(doing)?;
+    instant();
     sync_folder(path.parent().unwrap_or(path))
 }
 

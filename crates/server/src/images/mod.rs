@@ -43,6 +43,12 @@ pub use store::{ImageStore, Imported, ImportedImage};
 
 use std::path::PathBuf;
 
+/// Marks an instant at which tests kill the program; nothing otherwise.
+#[cfg(not(test))]
+fn instant() {}
+#[cfg(test)]
+use tests::kills::instant;
+
 /// Bounds for one image, against archives that are small and unpack to a full disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -12,7 +12,7 @@ use super::stream::{self, Bounded, Hashing};
 use super::tarstream::TarReader;
 use super::unpack::{Tally, unpack};
 use super::workspace::{Lock, Workspace};
-use super::{ImageError, ImageStore, ImportedImage, Limits};
+use super::{ImageError, ImageStore, ImportedImage, Limits, instant};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -51,6 +51,7 @@ impl ImageStore {
     ) -> Result<Staged, ImageError> {
         let path = work.fresh();
         fs::create_dir(&path).at(|| format!("making {}", path.display()))?;
+        instant();
         let mut packed = Hashing::new(reader);
         let unpacked = self.unpack_checked(&mut packed, &path, left);
         if let Some(expected) = blob {
@@ -96,6 +97,7 @@ impl ImageStore {
                     staged.insert(id.clone(), layer);
                 }
             }
+            instant();
             work.sync()?;
             let lock = Lock::take(&self.dir)?;
             if let Some(done) = self.publish(work, candidate, &diff_ids, &staged, &lock)? {
@@ -135,6 +137,7 @@ impl ImageStore {
             let path = self.layer_path(id);
             if !path.is_dir() {
                 fs::rename(&layer.path, &path).at(|| format!("moving a layer to {}", path.display()))?;
+                instant();
             }
             let Tally { entries, bytes, devices } = layer.tally;
             index.layers.insert(id.clone(), LayerRecord { bytes, entries });

@@ -10,7 +10,7 @@ use super::host;
 use super::index::Index;
 use super::reference::{Reference, bare_digest};
 use super::workspace::{Lock, Workspace};
-use super::{ImageError, ImageStore};
+use super::{ImageError, ImageStore, instant};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -250,10 +250,12 @@ impl ImageStore {
         let work = Workspace::under(&self.dir, &lock)?;
         for path in strangers(&self.dir.join("layers"), &layers)? {
             fs::rename(&path, work.fresh()).at(|| format!("removing {}", path.display()))?;
+            instant();
             removed.layers += 1;
         }
         for path in strangers(&self.dir.join("blobs/sha256"), &blobs)? {
             fs::remove_file(&path).at(|| format!("removing {}", path.display()))?;
+            instant();
         }
         // What is slow, deleting the files, comes after others may go on.
         drop(lock);

@@ -112,6 +112,9 @@ impl ImageStore {
             let image = self.import_root(work, &archive, given)?;
             return Ok(Imported { images: vec![image] });
         };
+        if parcels.is_empty() {
+            return Err(ImageError::archive("it lists no image"));
+        }
         if given.is_some() && parcels.len() > 1 {
             let reason = format!(
                 "it holds {} images, and one name was given: import it without a name",

@@ -60,6 +60,7 @@ pub(super) struct TarReader<R> {
     position: u64,
     remaining: u64,
     padding: u64,
+    ended: bool,
 }
 
 /// What extension headers said about the entry that follows them.
@@ -76,7 +77,7 @@ struct Extensions {
 
 impl<R: Skip> TarReader<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, position: 0, remaining: 0, padding: 0 }
+        Self { inner, position: 0, remaining: 0, padding: 0, ended: false }
     }
 
     /// The next entry, after skipping what is left of the current one; none at the end of the archive.
@@ -89,7 +90,7 @@ impl<R: Skip> TarReader<R> {
                 return if pending { Err(truncated()) } else { Ok(None) };
             };
             let kind = header.entry_type();
-            let size = if header_only(kind) { 0 } else { header.entry_size().map_err(bad_field)? };
+            let size = if header_only(kind) { 0 } else { field(&header.as_old().size, header.entry_size())? };
             self.frame(size)?;
             if kind.is_gnu_longname() {
                 extensions.path = Some(trim_nul(self.extension()?));
@@ -108,6 +109,12 @@ impl<R: Skip> TarReader<R> {
             }
             pending = true;
         }
+    }
+
+    /// Whether the mark was seen that ends an archive. Layers may lack it (their digest is checked), an archive
+    /// without it may have been cut off between two entries.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
     }
 
     fn frame(&mut self, size: u64) -> Result<(), ImageError> {
@@ -144,6 +151,7 @@ impl<R: Skip> TarReader<R> {
         }
         self.position += filled as u64;
         if filled == 0 || block.iter().all(|b| *b == 0) {
+            self.ended = filled > 0;
             return Ok(None);
         }
         if filled < block.len() {
@@ -210,9 +218,9 @@ fn build(header: &Header, extensions: Extensions, size: u64) -> Result<Entry, Im
         kind: kind.as_byte(),
         size: extensions.size.filter(|_| !header_only(kind)).unwrap_or(size),
         offset: 0,
-        mode: header.mode().map_err(bad_field)? & 0o7777,
-        uid: extensions.uid.map_or_else(|| header.uid(), Ok).map_err(bad_field)?,
-        gid: extensions.gid.map_or_else(|| header.gid(), Ok).map_err(bad_field)?,
+        mode: field(&header.as_old().mode, header.mode())? & 0o7777,
+        uid: extensions.uid.map_or_else(|| field(&header.as_old().uid, header.uid()), Ok)?,
+        gid: extensions.gid.map_or_else(|| field(&header.as_old().gid, header.gid()), Ok)?,
         mtime: extensions.mtime.unwrap_or((mtime, 0)),
         xattrs: extensions.xattrs,
     })
@@ -289,6 +297,10 @@ fn sparse() -> ImageError {
     ImageError::archive("it holds sparse entries: make it again without `tar --sparse`")
 }
 
-fn bad_field(error: io::Error) -> ImageError {
-    ImageError::archive(format!("a header field is malformed: {error}"))
+/// A number of the header; one left blank is nought, as some writers do where it does not matter.
+fn field<T: Default>(raw: &[u8], parsed: io::Result<T>) -> Result<T, ImageError> {
+    if raw.iter().all(|b| matches!(b, 0 | b' ')) {
+        return Ok(T::default());
+    }
+    parsed.map_err(|error| ImageError::archive(format!("a header field is malformed: {error}")))
 }

@@ -50,6 +50,7 @@ pub(super) fn unpack<R: Skip>(
             return Err(ImageError::TooBig { what: "the number of files in the image", limit: entries_max });
         }
         unpacker.entry(&entry, tar)?;
+        super::instant();
     }
     unpacker.finish()
 }
@@ -112,10 +113,9 @@ impl Unpacker {
         name: &[u8],
     ) -> Result<(), ImageError> {
         let above = self.root.folder(parent)?;
-        if let Some(stat) = root::look(&above, name)? {
-            if root::kind(&stat) != FileType::Directory && !root::is_whiteout(&stat) {
-                self.root.clear(&above, name)?;
-            }
+        let in_the_way = |stat| root::kind(&stat) != FileType::Directory && !root::is_whiteout(&stat);
+        if root::look(&above, name)?.is_some_and(in_the_way) {
+            self.root.clear(&above, name)?;
         }
         let folder = root::make_folder(&above, name)?;
         self.describe_folder(entry, path.clone(), Some(folder))

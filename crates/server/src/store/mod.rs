@@ -12,7 +12,10 @@ mod restore;
 pub mod schema;
 mod write;
 
-pub use logs::{LogGroupRow, LogStreamRow};
+#[cfg(test)]
+mod tests;
+
+pub use logs::{Catalog, LogStreamRow};
 pub use pool::Readers;
 pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};
 pub use write::Writer;

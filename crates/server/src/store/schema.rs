@@ -123,7 +123,8 @@ CREATE TABLE log_stream (
     done INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX log_stream_by_name ON log_stream (log_group, name);
-CREATE INDEX log_stream_by_time ON log_stream (log_group, last_event_ms);
+CREATE INDEX log_stream_by_last_event ON log_stream (log_group, coalesce(last_event_ms, created_ms), name);
+CREATE INDEX log_stream_by_creation ON log_stream (log_group, created_ms, name);
 ";
 
 /// Brings a database to [`VERSION`], or says why it can't be used. Checks that the file is ours and whole.

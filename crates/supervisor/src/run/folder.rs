@@ -12,10 +12,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Room that is set aside for the exit record.
-const EXIT_RESERVE: u64 = 64 * 1024;
-/// Longest reason that is written, so that the record fits the room.
-const MAX_EXIT_TEXT: usize = 8 * 1024;
+/// Room that is set aside for the exit record: one block, since giving back others may take long.
+const EXIT_RESERVE: u64 = 4096;
+/// Longest reason that is written, so that the record fits the room. (ECS knows 255 characters.)
+const MAX_EXIT_TEXT: usize = 1500;
 /// Largest task file that is read.
 const MAX_TASK: u64 = 64 * 1024 * 1024;
 
@@ -87,7 +87,7 @@ impl Folder {
         rustix::fs::renameat(&self.dir, tmp, &self.dir, files::STARTED)
     }
 
-    /// Writes the exit record so that neither a full disk nor a power cut loses it.
+    /// Writes the exit record so that a full disk cannot lose it, nor a power cut tear it.
     pub fn write_exit(&self, exit: &Exit) -> Result<(), Errno> {
         let mut exit = exit.clone();
         if let Some(text) = &mut exit.text {
@@ -97,8 +97,14 @@ impl Folder {
         write_all(&self.exit, text.as_bytes())?;
         rustix::fs::ftruncate(&self.exit, text.len() as u64)?;
         rustix::fs::fdatasync(&self.exit)?;
-        rustix::fs::renameat(&self.dir, files::EXIT_TMP, &self.dir, files::EXIT)?;
-        rustix::fs::fsync(&self.dir)
+        rustix::fs::renameat(&self.dir, files::EXIT_TMP, &self.dir, files::EXIT)
+    }
+
+    /// Makes the record's name last. After the server is woken: it need not wait for what only a power cut could undo.
+    pub fn sync(&self) {
+        if let Err(e) = rustix::fs::fsync(&self.dir) {
+            eprintln!("sync the attempt folder: {e}");
+        }
     }
 
     /// Tells the server to look. Best effort: the files are the truth.

@@ -29,7 +29,7 @@ pub struct Launched {
 /// The namespaces of a container. That of control groups comes later, once it is in its groups.
 pub const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// Starts it, and joins the control groups that do not count its set-up.
+/// Starts it.
 pub fn launch(container: &Container, limits: &mut Limits) -> Result<Launched, Fail> {
     let (go_read, go) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (status, status_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
@@ -39,18 +39,20 @@ pub fn launch(container: &Container, limits: &mut Limits) -> Result<Launched, Fa
     match start(limits)? {
         Side::Child => {
             drop((go, status, out, err));
-            let plan = Plan { container, views: limits.views(), devices_fenced: limits.devices_fenced };
+            let (early, late) = limits.joins();
+            let plan = Plan {
+                container,
+                views: limits.views(),
+                join_early: early,
+                join_late: late,
+                devices_fenced: limits.devices_fenced,
+            };
             child::main(&plan, &ends)
         }
         Side::Parent(pid) => {
             drop(ends);
             for pipe in [&status, &out, &err] {
                 rustix::fs::fcntl_setfl(pipe, OFlags::NONBLOCK).during("set a pipe")?;
-            }
-            if let Err(e) = limits.join_early(pid) {
-                sys::kill(pid, libc::SIGKILL);
-                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-                return Err(e);
             }
             Ok(Launched { pid, go, status, out, err })
         }

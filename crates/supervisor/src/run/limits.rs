@@ -1,7 +1,7 @@
 //! The attempt's control groups: made with the container's limits, joined, asked what happened, removed.
 //!
 //! The only place of the program that knows the two versions apart. Memory that set-up uses is not the job's: the
-//! limit is written, and on version 1 the group joined, only when the container's program is about to run.
+//! limit is written, or the group joined, only when the container's program is about to run.
 //! Never here: finding the hierarchies and killing (the library's `cgroup`).
 
 use super::fail::{During, Fail};
@@ -185,17 +185,15 @@ impl Limits {
         }
     }
 
-    /// Puts the container's first process into the groups that do not count its set-up. Each of these writes waits for
-    /// the kernel, so they run beside the set-up.
-    pub fn join_early(&self, pid: Pid) -> Result<(), Fail> {
-        self.v1.iter().filter(|(n, _)| *n != "memory").try_for_each(|(_, folder)| join(folder, pid))
+    /// The groups of version 1 as the first process joins them: before its set-up, and when its program is about to run.
+    pub fn joins(&self) -> (Vec<&Path>, Option<&Path>) {
+        let early = self.v1.iter().filter(|(n, _)| *n != "memory").map(|(_, p)| p.as_path());
+        (early.collect(), self.v1("memory"))
     }
 
-    /// Puts it into the rest and sets the limits that are left: its program is about to run.
+    /// Puts it into the group of version 2 if it is not there yet, and sets the limit of memory: its program is about to
+    /// run.
     pub fn join_last(&self, pid: Pid) -> Result<(), Fail> {
-        if let Some(folder) = self.v1("memory") {
-            join(folder, pid)?;
-        }
         let Some(v2) = &self.v2 else { return Ok(()) };
         if let (Some(bytes), Some(max)) = (self.memory, self.v2_has("memory.max")) {
             if let Some(swap) = self.v2_has("memory.swap.max") {
@@ -206,7 +204,10 @@ impl Limits {
             }
             write(&max, bytes)?;
         }
-        if v2.joined_by_clone { Ok(()) } else { join(&v2.folder, pid) }
+        if v2.joined_by_clone {
+            return Ok(());
+        }
+        write(&v2.folder.join("cgroup.procs"), pid.as_raw_nonzero())
     }
 
     /// The groups' folders with the name that a container sees them under; the name is empty for version 2.
@@ -269,10 +270,6 @@ fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<PathBuf>
         return Err(io::Error::other(format!("no memory controller in {}", folder.display())));
     }
     Ok(folder)
-}
-
-fn join(folder: &Path, pid: Pid) -> Result<(), Fail> {
-    write(&folder.join("cgroup.procs"), pid.as_raw_nonzero())
 }
 
 fn write(file: &Path, value: impl Display) -> Result<(), Fail> {

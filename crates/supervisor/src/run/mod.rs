@@ -46,11 +46,16 @@ pub fn attempt(path: &Path) -> ExitCode {
     let task = folder.task();
     let exit = match &task {
         Ok(task) => run(&folder, task, signals),
-        Err(e) => start_failed(&Fail::daemon(format_args!("the task cannot be read: {e}")), None),
+        Err(e) => start_failed(&Fail::daemon(format_args!("the task cannot be read: {e}")), &[]),
     };
     let written = folder.write_exit(&exit);
     if let Ok(Task { wake: Some(socket), task_id, .. }) = &task {
         folder.wake(socket, task_id);
+    }
+    folder.sync();
+    // What a job left may be a lot: nobody waits for its removal, but the lock tells when it is done.
+    for container in task.iter().flat_map(|t| &t.containers) {
+        scratch::clear(&container.scratch);
     }
     folder.release();
     match written {
@@ -68,7 +73,7 @@ fn run(folder: &Folder, task: &Task, signals: OwnedFd) -> Exit {
     let [container] = task.containers.as_slice() else {
         let count = task.containers.len();
         let text = format!("this version runs exactly one container, the task has {count}");
-        return start_failed(&Fail::daemon(text), None);
+        return start_failed(&Fail::daemon(text), &task.containers);
     };
     let control = folder.control().map_err(|e| eprintln!("open the control FIFO: {e}")).ok();
     if folder.stop_request(task.stop_grace_s).is_some() {
@@ -76,7 +81,7 @@ fn run(folder: &Folder, task: &Task, signals: OwnedFd) -> Exit {
     }
     match run_container(folder, task, container, signals, control) {
         Ok(exit) => exit,
-        Err(fail) => start_failed(&fail, Some(container)),
+        Err(fail) => start_failed(&fail, &task.containers),
     }
 }
 
@@ -98,39 +103,39 @@ fn run_container(
     log.finish();
     let usage = limits.usage();
     limits.remove();
-    scratch::clear(&container.scratch);
     Ok(finished(container, ended?, Some(usage), log.dropped()))
 }
 
 fn finished(c: &Container, ended: Ended, usage: Option<limits::Usage>, dropped_lines: u64) -> Exit {
     let ran = ended.code.is_some();
+    let container = ContainerExit {
+        code: ended.code,
+        oom: ran && usage.as_ref().is_some_and(|u| u.oom),
+        dropped_lines,
+        peak_memory: usage.filter(|_| ran).and_then(|u| u.peak),
+        ..never_ran(c)
+    };
     Exit {
         why: ended.why,
         text: ended.failure.map(|f| f.0),
         started_ms: ended.started_ms,
         stopped_ms: ended.stopped_ms,
-        containers: vec![ContainerExit {
-            name: c.name.clone(),
-            code: ended.code,
-            oom: ran && usage.as_ref().is_some_and(|u| u.oom),
-            dropped_lines,
-            peak_memory: usage.filter(|_| ran).and_then(|u| u.peak),
-        }],
+        containers: vec![container],
     }
 }
 
-fn start_failed(fail: &Fail, container: Option<&Container>) -> Exit {
-    let ended = Ended {
+fn start_failed(fail: &Fail, containers: &[Container]) -> Exit {
+    Exit {
         why: Why::StartFailed,
-        failure: Some(fail.clone()),
+        text: Some(fail.0.clone()),
         started_ms: None,
         stopped_ms: clock::wall_ms(),
-        code: None,
-    };
-    match container {
-        Some(c) => finished(c, ended, None, 0),
-        None => Exit { containers: Vec::new(), ..finished(&Container::default(), ended, None, 0) },
+        containers: containers.iter().map(never_ran).collect(),
     }
+}
+
+fn never_ran(c: &Container) -> ContainerExit {
+    ContainerExit { name: c.name.clone(), code: None, oom: false, dropped_lines: 0, peak_memory: None }
 }
 
 /// A process's end as an exit code: its own, or 128 and the signal that ended it.

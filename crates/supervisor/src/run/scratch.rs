@@ -9,6 +9,9 @@ use std::ffi::CString;
 
 /// Makes the folder, or empties it when something is in it.
 pub fn prepare(path: &str) -> std::io::Result<()> {
+    if !usable(path) {
+        return Err(Errno::INVAL.into());
+    }
     std::fs::create_dir_all(path)?;
     if std::fs::read_dir(path)?.next().is_some() {
         empty(path)?;
@@ -16,11 +19,21 @@ pub fn prepare(path: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Empties the folder. What cannot be removed is left and said.
+/// Empties the folder. What cannot be removed is left and said; somebody else may be at it too.
 pub fn clear(path: &str) {
-    if let Err(e) = empty(path) {
-        eprintln!("empty scratch folder {path}: {e}");
+    if !usable(path) {
+        return;
     }
+    match empty(path) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(e) => eprintln!("empty scratch folder {path}: {e}"),
+    }
+}
+
+/// A mistake in a task must not empty the host.
+fn usable(path: &str) -> bool {
+    let steps = std::path::Path::new(path).components();
+    path.starts_with('/') && !path.split('/').any(|p| p == "..") && steps.count() > 2
 }
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -78,6 +91,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_no_scratch_folder_is_refused() {
+        for path in ["", "/", "/home", "a/b/c", "/a/../..", "/./.", "//"] {
+            assert!(prepare(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
     fn deep_trees_and_links_are_removed_and_not_followed() {
         let top = std::env::temp_dir().join(format!("by-scratch-{}", std::process::id()));
         let outside = top.join("outside");
@@ -87,12 +107,13 @@ mod tests {
         prepare(scratch.to_str().unwrap()).unwrap();
         std::os::unix::fs::symlink(&outside, scratch.join("link")).unwrap();
         let mut at = rustix::fs::open(&scratch, FOLDER, Mode::empty()).unwrap();
-        for _ in 0..3000 {
-            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
-            rustix::fs::mkdirat(&at, "beside", Mode::RWXU).unwrap();
-            at = rustix::fs::openat(&at, "d", FOLDER, Mode::empty()).unwrap();
+        // Deeper than descriptors last by default, and than a path may be long.
+        for _ in 0..1100 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, "deep", FOLDER, Mode::empty()).unwrap();
         }
         drop(at);
+        std::fs::create_dir_all(scratch.join("deep/beside/more")).unwrap();
         prepare(scratch.to_str().unwrap()).unwrap();
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
         assert!(outside.join("keep").exists());

@@ -100,10 +100,14 @@ pub fn ignore_signal(signal: i32) {
 
 /// Gives every signal its default action and unblocks all, as a fresh program expects.
 pub fn reset_signals() {
-    // SAFETY: SIG_DFL is a valid disposition; numbers that cannot be set are refused by the kernel and skipped.
+    // The kernel's `struct sigaction`, all zero: the default action. The C library's call refuses its own signals, which
+    // may be ignored all the same.
+    let default = [0_u64; 8];
+    // SAFETY: `default` is larger than the structure; SIG_DFL is a valid disposition; the kernel refuses the numbers that
+    // cannot be set. The set is valid storage, and the calls only change signal state.
     unsafe {
         for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, null::<u8>(), 8);
         }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);

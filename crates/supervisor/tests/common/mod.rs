@@ -1,11 +1,11 @@
 //! A laboratory for whole attempts: a small root from the machine's static busybox, an attempt folder, the supervisor
 //! as the server starts it, and at the end a look for anything left behind.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use batchyard_supervisor::{Container, Exit, Mount, MountKind, Started, Task, cgroup, log_file};
 use std::fs::File;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -109,7 +109,7 @@ impl Lab {
         let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(format!("batchyard-supervisor-{name}"));
         let rootfs = dir.join("rootfs");
-        for folder in ["bin", "etc", "tmp"] {
+        for folder in ["bin", "etc", "tmp", "proc", "dev", "sys"] {
             std::fs::create_dir_all(rootfs.join(folder)).unwrap();
         }
         let from = busybox().unwrap();
@@ -159,6 +159,12 @@ impl Lab {
 
     /// Prepares the attempt folder as the server does and starts the supervisor.
     pub fn start(&self, task: &Task) -> Child {
+        self.prepare(task);
+        self.spawn()
+    }
+
+    /// Prepares the attempt folder as the server does.
+    pub fn prepare(&self, task: &Task) {
         let _ = std::fs::remove_dir_all(&self.attempt);
         let _ = std::fs::remove_file(self.dir.join("log"));
         std::fs::create_dir_all(&self.attempt).unwrap();
@@ -172,7 +178,6 @@ impl Lab {
             0,
         )
         .unwrap();
-        self.spawn()
     }
 
     /// Starts the supervisor on the folder as it is.
@@ -181,12 +186,11 @@ impl Lab {
             File::options().create(true).write(true).truncate(false).open(self.attempt.join("lock")).unwrap();
         lock.try_lock().expect("the lock is free");
         let said = File::options().create(true).append(true).open(self.dir.join("said")).unwrap();
-        Command::new(SUPERVISOR)
+        Command::new(std::env::var("SUPERVISOR").unwrap_or_else(|_| SUPERVISOR.into()))
             .arg(&self.attempt)
             .stdin(Stdio::from(lock))
             .stdout(said.try_clone().unwrap())
             .stderr(said)
-            .process_group(0)
             .spawn()
             .unwrap()
     }
@@ -217,6 +221,9 @@ impl Lab {
     /// The log's records.
     pub fn log(&self) -> Vec<(i64, Vec<u8>)> {
         let Ok(bytes) = std::fs::read(self.dir.join("log")) else { return Vec::new() };
+        if bytes.len() < 8 {
+            return Vec::new();
+        }
         assert_eq!(bytes[..8], log_file::MAGIC);
         let (mut at, mut records) = (8, Vec::new());
         while let Some(record) = log_file::first(&bytes[at..]) {
@@ -229,7 +236,9 @@ impl Lab {
     /// Asks for a stop as the server does.
     pub fn stop(&self, grace_s: &str) {
         std::fs::write(self.attempt.join("stop"), grace_s).unwrap();
-        std::fs::write(self.attempt.join("control"), "s").unwrap();
+        // For reading too, so that it neither waits for a supervisor nor fails without one.
+        let fifo = File::options().read(true).write(true).open(self.attempt.join("control")).unwrap();
+        std::io::Write::write_all(&mut &fifo, b"s").unwrap();
     }
 
     /// Waits for the `started` record.

@@ -61,7 +61,7 @@ fn a_failed_start() {
     let ending = Ending::of_exit(&start, None);
     assert_eq!((ending.success, ending.may_retry, &*ending.reason), (false, true, NOT_STARTED));
     let [container] = ending.containers.as_slice() else { panic!("one container") };
-    let reason = container.reason.as_deref().unwrap();
+    let reason = container.reason.as_deref().expect("a reason");
     assert_eq!((&*container.name, container.exit_code), ("default", None));
     assert_eq!(reason.chars().count(), 255);
     assert!(reason.starts_with("CannotPullContainerError: éé"));

@@ -194,8 +194,8 @@ fn submission(
         needs,
         retry: detail.retry_strategy.as_ref().map(retry).unwrap_or_default(),
         timeout_s: timeout.and_then(|t| u32::try_from(t).ok()),
-        account: by.account.as_str().into(),
-        submitter: by.arn.as_str().into(),
+        account: by.account.clone(),
+        submitter: by.arn.clone(),
         body: serde_json::to_string(detail).expect("wire types are plain").into(),
     })
 }

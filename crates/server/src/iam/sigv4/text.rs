@@ -42,7 +42,8 @@ pub(super) fn encode(bytes: &[u8], safe: &[u8], out: &mut String) {
 /// Decodes `%XX`, and `+` as a blank where asked. A `%` without two hexadecimal digits stays.
 fn decode_bytes(raw: &str, plus_is_blank: bool) -> Cow<'_, [u8]> {
     let bytes = raw.as_bytes();
-    if !bytes.contains(&b'%') && !(plus_is_blank && bytes.contains(&b'+')) {
+    let encoded = |b: &u8| *b == b'%' || (plus_is_blank && *b == b'+');
+    if !bytes.iter().any(encoded) {
         return bytes.into();
     }
     let mut out = Vec::with_capacity(bytes.len());

@@ -81,7 +81,8 @@ fn copy_devices(from: &Path, to: &OwnedFd) {
         let kind = FileType::from_raw_mode(found.mode());
         match kind {
             FileType::CharacterDevice | FileType::BlockDevice => {
-                if make(to, &name, kind, found.mode() & 0o7777, found.rdev()).is_ok() {
+                let made = make(to, &name, kind, found.mode() & 0o7777, found.rdev());
+                if made.is_ok() {
                     let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
                     let _ = rustix::fs::chownat(
                         to,

@@ -44,7 +44,7 @@ pub fn hide(root: &Root) -> Result<(), Fail> {
 
 struct Cover<'a> {
     root: &'a Root,
-    /// One empty folder serves all.
+    /// The empty folder over the first one, which serves all: one that is nowhere in the end would cost a wait.
     folder: Option<OwnedFd>,
 }
 
@@ -52,16 +52,18 @@ impl Cover<'_> {
     fn mask(&mut self, path: &str) -> Result<(), Fail> {
         let Some(target) = present(self.root, path)? else { return Ok(()) };
         let during = format_args!("mask {path}");
-        let mount = if is_folder(&target).during(during)? {
-            if self.folder.is_none() {
-                self.folder = Some(empty_folder().during(during)?);
+        let mount = match &self.folder {
+            _ if !is_folder(&target).during(during)? => {
+                copy(&self.root.find("/dev/null").during(during)?, "", false).during(during)?
             }
-            let folder = self.folder.as_ref().ok_or(Errno::NOENT).during(during)?;
-            copy(folder, "", false).during(during)?
-        } else {
-            copy(&self.root.find("/dev/null").during(during)?, "", false).during(during)?
+            Some(folder) => copy(folder, "", false).during(during)?,
+            None => empty_folder().during(during)?,
         };
-        attach(&mount, &target).during(during)
+        attach(&mount, &target).during(during)?;
+        if self.folder.is_none() && is_folder(&mount).during(during)? {
+            self.folder = Some(mount);
+        }
+        Ok(())
     }
 }
 

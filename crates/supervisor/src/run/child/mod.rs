@@ -39,6 +39,10 @@ pub struct Plan<'a> {
     pub container: &'a Container,
     /// The control groups that it may look at, with their names.
     pub views: Vec<(&'static str, &'a Path)>,
+    /// The control groups to join at once.
+    pub join_early: Vec<&'a Path>,
+    /// The one to join when the program is about to run.
+    pub join_late: Option<&'a Path>,
     /// A device file can do no harm, so it may make some.
     pub devices_fenced: bool,
 }
@@ -72,6 +76,10 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     normal_oom_score();
     rustix::process::umask(Mode::empty());
     rustix::process::setsid().during("start a session")?;
+    for folder in &plan.join_early {
+        join(&group(folder)?)?;
+    }
+    let late = plan.join_late.map(group).transpose()?;
     let root = root::mount(c)?;
     pseudo::mount(&root, plan)?;
     mounts::copy_host_files(&root, c)?;
@@ -87,6 +95,7 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     let program = exec::Program::prepare(c, &identity)?;
     rustix::process::chdir(cwd).during(format_args!("enter working folder {cwd}"))?;
     wait_for_go(ends)?;
+    late.as_ref().map_or(Ok(()), join)?;
     sys::unshare_cgroup().during("unshare cgroup namespace")?;
     take_stdio(ends, &identity)?;
     sys::fresh_keyring();
@@ -113,7 +122,13 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
 /// Whether a root can be made in `scratch` over the host's own and entered. For the probe.
 pub fn try_root(scratch: &str) -> Result<(), Fail> {
     let c = Container { layers: vec!["/".into()], scratch: scratch.into(), ..Container::default() };
-    let plan = Plan { container: &c, views: Vec::new(), devices_fenced: false };
+    let plan = Plan {
+        container: &c,
+        views: Vec::new(),
+        join_early: Vec::new(),
+        join_late: None,
+        devices_fenced: false,
+    };
     let root = root::mount(&c)?;
     pseudo::mount(&root, &plan)?;
     hide::hide(&root)?;
@@ -139,6 +154,19 @@ fn normal_oom_score() {
     if now.is_some_and(|score| score < 0) {
         let _ = std::fs::write(path, "0");
     }
+}
+
+/// Opens a group's list of threads.
+fn group(folder: &Path) -> Result<OwnedFd, Fail> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = folder.join("tasks");
+    rustix::fs::open(&file, flags, Mode::empty()).during(format_args!("open {}", file.display()))
+}
+
+/// Joins it. A thread that moves itself and nothing else is the one case in which the kernel need not wait for all its
+/// processors, which takes longer than the whole set-up.
+fn join(group: &OwnedFd) -> Result<(), Fail> {
+    rustix::io::write(group, b"0").during("join a cgroup").map(drop)
 }
 
 fn wait_for_go(ends: &Ends) -> Result<(), Fail> {

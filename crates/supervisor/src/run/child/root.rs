@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::ffi::CString;
 
-/// Mounts the root. The working folder is the scratch folder from here until [`enter`].
+/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`].
 pub fn mount(c: &Container) -> Result<Root, Fail> {
     if c.layers.is_empty() {
         return Err(Fail::runtime("the image has no layer"));
@@ -20,7 +20,7 @@ pub fn mount(c: &Container) -> Result<Root, Fail> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .during("make mounts private")?;
     rustix::process::chdir(c.scratch.as_str()).during(format_args!("enter scratch folder {}", c.scratch))?;
-    for name in ["upper", "work", "root"] {
+    for name in ["upper", "work"] {
         rustix::fs::mkdirat(CWD, name, Mode::from_raw_mode(0o755))
             .during(format_args!("make {name} in the scratch folder"))?;
     }
@@ -30,7 +30,8 @@ pub fn mount(c: &Container) -> Result<Root, Fail> {
     let lower: Vec<String> = (0..c.layers.len()).rev().map(|i| format!("l{i}")).collect();
     overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open("root", flags, Mode::empty()).during("open the root")?;
+    // Through its path: the working folder is what the root covers now.
+    let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;
     Ok(Root { fd })
 }
 
@@ -40,10 +41,10 @@ fn overlay(options: &str, c: &Container) -> Result<(), Fail> {
     let data = |text: String| CString::new(text).map_err(|_| Fail::runtime("a layer's path holds a NUL"));
     // Nobody reads the upper folder after a crash, so nothing in it needs syncing. Kernels before 5.10 don't know that.
     let volatile = data(format!("{options},volatile"))?;
-    let result = match rustix::mount::mount("overlay", "root", "overlay", flags, Some(volatile.as_c_str())) {
+    let result = match rustix::mount::mount("overlay", ".", "overlay", flags, Some(volatile.as_c_str())) {
         Err(Errno::INVAL) => {
             let plain = data(options.to_string())?;
-            rustix::mount::mount("overlay", "root", "overlay", flags, Some(plain.as_c_str()))
+            rustix::mount::mount("overlay", ".", "overlay", flags, Some(plain.as_c_str()))
         }
         result => result,
     };

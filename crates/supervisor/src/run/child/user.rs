@@ -20,7 +20,7 @@ pub struct Identity {
     pub uid: Uid,
     /// Its group.
     pub gid: Gid,
-    /// Its other groups.
+    /// All its groups, the first included: else a program that drops that one gains what the group is kept from.
     pub groups: Vec<Gid>,
     /// Its home folder.
     pub home: String,
@@ -81,7 +81,11 @@ fn find(user: &str, passwd: &str, group: &str) -> Result<Identity, Fail> {
             ))
         })?;
     }
-    Ok(Identity { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid), groups, home: home.to_string() })
+    let gid = Gid::from_raw(gid);
+    if !groups.contains(&gid) {
+        groups.insert(0, gid);
+    }
+    Ok(Identity { uid: Uid::from_raw(uid), gid, groups, home: home.to_string() })
 }
 
 fn id(text: &str) -> Option<u32> {
@@ -102,12 +106,12 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_found() {
-        assert_eq!(ids(""), (0, 0, vec![], "/root".into()));
-        assert_eq!(ids("app"), (1000, 1001, vec![29, 44], "/home/app".into()));
+        assert_eq!(ids(""), (0, 0, vec![0], "/root".into()));
+        assert_eq!(ids("app"), (1000, 1001, vec![1001, 29, 44], "/home/app".into()));
         assert_eq!(ids("1000"), ids("app"));
-        assert_eq!(ids("app:audio"), (1000, 29, vec![], "/home/app".into()));
-        assert_eq!(ids("4000"), (4000, 0, vec![], "/".into()));
-        assert_eq!(ids("4000:5000"), (4000, 5000, vec![], "/".into()));
+        assert_eq!(ids("app:audio"), (1000, 29, vec![29], "/home/app".into()));
+        assert_eq!(ids("4000"), (4000, 0, vec![0], "/".into()));
+        assert_eq!(ids("4000:5000"), (4000, 5000, vec![5000], "/".into()));
     }
 
     #[test]
