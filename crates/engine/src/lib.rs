@@ -8,16 +8,28 @@
 //! server, in a seeded simulation and in a benchmark. Bodies (command, environment, …) never pass through here except
 //! on their way into a row.
 
+mod batch;
+mod capacity;
 pub mod change;
+mod check;
 pub mod effect;
+mod engine;
 pub mod ids;
 pub mod input;
 pub mod job;
+mod lifecycle;
+mod queue;
+mod random;
+mod rebuild;
 pub mod resource;
+mod resources;
 pub mod restore;
+mod slab;
+mod state;
 
 pub use change::{AttemptRow, Change, ContainerResult, JobHot, JobRow};
 pub use effect::{Effect, StartTask};
+pub use engine::{Counts, Engine};
 pub use ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
 pub use input::{Command, Input, Now, Refusal, RefusalKind, Reply, Report};
 pub use job::status::JobStatus;

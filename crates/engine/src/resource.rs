@@ -43,6 +43,18 @@ pub enum Platform {
     Eks,
 }
 
+impl Platform {
+    /// AWS's name of the capability that a job asks for; EKS, which has none, by its own name.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Fargate => "FARGATE",
+            Self::ManagedInstances => "MANAGED_INSTANCES",
+            Self::Eks => "EKS",
+        }
+    }
+}
+
 /// A compute environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComputeEnvironment {

@@ -1,19 +1,22 @@
 //! Checks inputs against the limits of the service models and says, by the member's path, what is wrong.
 //! The checks per shape are generated; what they call is here. Rules between members are for handlers.
 
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod violation;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
-use std::sync::OnceLock;
 
-use regex_lite::Regex;
+pub use pattern::Pattern;
+pub use violation::{Rule, Violation, Violations};
 
-use crate::limits::CASE_INSENSITIVE;
+use crate::limits::{CASE_INSENSITIVE, MAY_BE_EMPTY};
+use violation::shown;
 
 /// How many violations are told; a longer list helps nobody.
 const MAX_TOLD: usize = 5;
-
-/// How many characters of a wrong value are repeated to its sender.
-const MAX_SHOWN: usize = 60;
 
 /// An input, or a part of one, that can be checked.
 pub trait Validate {
@@ -31,56 +34,9 @@ pub trait Validate {
     }
 }
 
-/// A limit that a member broke.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Violation {
-    /// The member's path from the input, such as `containerProperties.environment[2].name`.
-    pub member: String,
-    /// What it should have been.
-    pub rule: Rule,
-    /// What it was, shortened; empty where the rule says enough.
-    pub got: String,
-}
-
-/// What a member should have been.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rule {
-    /// It must be given.
-    Required,
-    /// A text of so many characters.
-    Length {
-        /// At least so many.
-        min: usize,
-        /// At most so many.
-        max: Option<usize>,
-    },
-    /// A list or map of so many entries.
-    Size {
-        /// At least so many.
-        min: usize,
-        /// At most so many.
-        max: Option<usize>,
-    },
-    /// A number in a range, both ends included, as text.
-    Range {
-        /// The least.
-        min: Option<String>,
-        /// The greatest.
-        max: Option<String>,
-    },
-    /// A text that matches as a whole.
-    Pattern(&'static str),
-    /// One of these values.
-    OneOf(&'static [&'static str]),
-    /// A rule of a handler, worded to follow the member's name: `must not be given with …`.
-    Other(String),
-}
-
-/// The limits that an input broke: one at least, [`MAX_TOLD`] at most.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Violations(Vec<Violation>);
-
 /// Collects violations while a value is walked, and knows where in the value the walk is.
+///
+/// Handlers use it for the rules that the models do not state: walk to the member, then `report`, `range`, ….
 #[derive(Debug, Default)]
 pub struct Check {
     path: String,
@@ -93,7 +49,7 @@ impl Check {
     /// # Errors
     /// The limits that were broken.
     pub fn finish(self) -> Result<(), Violations> {
-        if self.found.is_empty() { Ok(()) } else { Err(Violations(self.found)) }
+        Violations::from_found(self.found)
     }
 
     /// Reports that the place of the walk breaks `rule`. `got` is what stands there, or empty.
@@ -146,27 +102,27 @@ impl Check {
         }
     }
 
-    /// Limits the entries of a list or map.
-    pub fn size(&mut self, count: usize, min: usize, max: Option<usize>) {
-        if count < min || max.is_some_and(|max| count > max) {
+    /// Limits the entries of a list or map of the shape called `shape`.
+    pub fn size(&mut self, count: usize, shape: &str, min: usize, max: Option<usize>) {
+        let too_few = count < min && !(count == 0 && MAY_BE_EMPTY.contains(&shape));
+        if too_few || max.is_some_and(|max| count > max) {
             self.report(Rule::Size { min, max }, count.to_string());
         }
     }
 
     /// Limits a number, both ends included.
-    pub fn range<N: PartialOrd + Display, L: Into<N> + Copy>(
-        &mut self,
-        value: N,
-        min: Option<L>,
-        max: Option<L>,
-    ) {
-        let _ = (&value, min.is_some(), max.is_some());
+    pub fn range<N: PartialOrd + Display>(&mut self, value: N, min: Option<N>, max: Option<N>) {
+        let too_small = min.as_ref().is_some_and(|min| value < *min);
+        if too_small || max.as_ref().is_some_and(|max| value > *max) {
+            let text = |bound: Option<N>| bound.map(|bound| bound.to_string());
+            self.report(Rule::Range { min: text(min), max: text(max) }, value.to_string());
+        }
     }
 
-    /// Holds a text to a pattern, as a whole.
+    /// Holds a text to a pattern, from end to end.
     pub fn pattern(&mut self, value: &str, pattern: &Pattern) {
         if !pattern.matches(value) {
-            self.report(Rule::Pattern(pattern.text), shown(value));
+            self.report(Rule::Pattern(pattern.text()), shown(value));
         }
     }
 
@@ -196,48 +152,3 @@ impl Check {
 pub fn canonical(values: &[&'static str], text: &str) -> Option<&'static str> {
     values.iter().find(|value| value.eq_ignore_ascii_case(text)).copied()
 }
-
-fn shown(value: &str) -> String {
-    let mut short: String = value.chars().take(MAX_SHOWN).collect();
-    if short.len() < value.len() {
-        short.push('…');
-    }
-    format!("{short:?}")
-}
-/// A pattern of a service model, compiled at its first use.
-#[derive(Debug)]
-pub struct Pattern {
-    text: &'static str,
-    regex: OnceLock<Option<Regex>>,
-}
-
-impl Pattern {
-    /// A pattern that a text must match from end to end.
-    pub const fn new(text: &'static str) -> Self {
-        Self { text, regex: OnceLock::new() }
-    }
-
-    fn matches(&self, value: &str) -> bool {
-        // A pattern that does not compile limits nothing; a test compiles them all.
-        self.compiled().is_none_or(|regex| regex.is_match(value))
-    }
-
-    fn compiled(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| Regex::new(&format!("^(?:{})$", self.text)).ok()).as_ref()
-    }
-}
-
-impl Display for Violations {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, violation) in self.0.iter().enumerate() {
-            write!(out, "{}{violation}", if number == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-impl Display for Violation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {:?}", self.member, self.rule)
-    }
-}
-impl std::error::Error for Violations {}

@@ -10,14 +10,25 @@ use std::fmt;
 pub enum ErrorKind {
     /// `ClientException`, 400: the caller can mend it.
     Client,
+    /// `ClientException`, 400, whose message `http` wraps in AWS's frame with this request's id (spec jobs §0,
+    /// "wrapped").
+    ClientWrapped,
     /// `ServerException`, 500: ours.
     Server,
     /// `SerializationException`, 400: the body is not what the operation reads.
     Serialization,
     /// `UnknownOperationException`, 404: no such path or target.
     UnknownOperation,
+    /// `UnknownOperationException`, 405: the path exists with another method.
+    MethodNotAllowed,
+    /// `InvalidAction`, 400, of the query protocol: no such `Action`.
+    InvalidAction,
     /// `RequestEntityTooLargeException`, 413: over a limit of size.
     TooLarge,
+    /// `RequestEntityTooLargeException`, 431: request line and headers are over their limit.
+    HeadersTooLarge,
+    /// `RequestTimeoutException`, 408: the client was too slow to send its request.
+    RequestTimeout,
     /// `TooManyRequestsException`, 429.
     TooManyRequests,
     /// `AccessDeniedException`, 403.
@@ -46,11 +57,15 @@ impl ErrorKind {
     /// The code on the wire and the HTTP status.
     pub fn wire(self) -> (&'static str, u16) {
         match self {
-            Self::Client => ("ClientException", 400),
+            Self::Client | Self::ClientWrapped => ("ClientException", 400),
             Self::Server => ("ServerException", 500),
             Self::Serialization => ("SerializationException", 400),
             Self::UnknownOperation => ("UnknownOperationException", 404),
+            Self::MethodNotAllowed => ("UnknownOperationException", 405),
+            Self::InvalidAction => ("InvalidAction", 400),
             Self::TooLarge => ("RequestEntityTooLargeException", 413),
+            Self::HeadersTooLarge => ("RequestEntityTooLargeException", 431),
+            Self::RequestTimeout => ("RequestTimeoutException", 408),
             Self::TooManyRequests => ("TooManyRequestsException", 429),
             Self::AccessDenied => ("AccessDeniedException", 403),
             Self::UnrecognizedClient => ("UnrecognizedClientException", 403),
@@ -84,6 +99,12 @@ impl ApiError {
     /// A `ClientException` with just the sentence (spec jobs §0, "plain").
     pub fn client(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Client, message)
+    }
+
+    /// A `ClientException` that reaches the caller as `Error executing request, Exception : <text>, RequestId: <id>`
+    /// (spec jobs §0, "wrapped").
+    pub fn wrapped(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::ClientWrapped, text)
     }
 
     /// A `ServerException`. Log the cause where this is made; the caller learns only that it is ours.

@@ -145,7 +145,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
 /// The bytes of hexadecimal text.
 pub fn from_hex(key: &str, text: &str) -> Result<Vec<u8>, FormatError> {
     let bad = || FormatError::Value { key: key.to_string() };
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.bytes().all(|b| b.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return Err(bad());
     }
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).map_err(|_| bad())).collect()

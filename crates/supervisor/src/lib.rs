@@ -9,6 +9,7 @@
 //! Never here: starting containers (the program beside this library does that), deciding what a result means (the
 //! engine does that). No dependencies, because the library is part of a program that is paid once per job.
 
+pub mod cgroup;
 pub mod exit;
 pub mod format;
 pub mod log_file;

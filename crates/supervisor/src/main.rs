@@ -1,2 +1,26 @@
-//! Placeholder.
-fn main() {}
+//! `batchyard-supervisor <attempt folder>`: owns one attempt of one job on this host, from start to exit record.
+//!
+//! Started by the server with the attempt's locked file as standard input; see the library half for the folder's
+//! files. One thread, no runtime, so that a copy of the process (the container's first one) is whole.
+//! Never here: talking to anybody but the folder and the wake socket.
+
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    match args.as_slice() {
+        [flag] if flag == "--version" => {
+            println!("batchyard-supervisor {}", env!("CARGO_PKG_VERSION"));
+            println!("record {}", batchyard_supervisor::format::VERSION);
+            ExitCode::SUCCESS
+        }
+        [flag] if flag == "--probe" => run::probe::print(),
+        [folder] if !folder.as_encoded_bytes().starts_with(b"-") => run::attempt(folder.as_ref()),
+        _ => {
+            eprintln!("usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -43,7 +43,7 @@ fn emit_patterns(out: &mut String, model: &Model, patterns: &BTreeSet<&str>) -> 
     if !patterns.is_empty() {
         let list: Vec<String> = patterns.iter().map(|name| format!("&{}", names::constant(name))).collect();
         writeln!(out, "\n/// Every pattern of the service, for the test that they compile.")?;
-        writeln!(out, "#[cfg(test)]\npub(super) static PATTERNS: &[&Pattern] = &[{}];", list.join(", "))?;
+        writeln!(out, "#[cfg(test)]\npub(crate) static PATTERNS: &[&Pattern] = &[{}];", list.join(", "))?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ fn checks(model: &Model, target: &Target, subject: &str) -> Result<Vec<String>> 
         }
         Kind::List | Kind::Map => {
             if sized {
-                lines.push(format!("check.size({subject}.len(), {});", bounds(shape)));
+                lines.push(format!("check.size({subject}.len(), \"{name}\", {});", bounds(shape)));
             }
             let each = |target: &Option<Target>, call: &str, item: &str| -> Result<Option<String>> {
                 let Some(target) = target else { return Ok(None) };

@@ -104,3 +104,6 @@ impl JobStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ impl Validate for ComputeResource {
             check.one_of(value, "CRAllocationStrategy", enums::CR_ALLOCATION_STRATEGY);
         });
         check.member("capacityTags", &self.capacity_tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -65,7 +65,7 @@ impl Validate for ComputeResourceUpdate {
             check.one_of(value, "CRUpdateAllocationStrategy", enums::CR_UPDATE_ALLOCATION_STRATEGY);
         });
         check.member("capacityTags", &self.capacity_tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -156,7 +156,7 @@ impl Validate for CreateComputeEnvironmentRequest {
             check.one_of(value, "CEState", enums::CE_STATE);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -175,7 +175,7 @@ impl Validate for CreateConsumableResourceRequest {
     fn validate(&self, check: &mut Check) {
         check.required("consumableResourceName", &self.consumable_resource_name);
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -212,7 +212,7 @@ impl Validate for CreateJobQueueRequest {
             check.one_of(value, "JQState", enums::JQ_STATE);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -245,7 +245,7 @@ impl Validate for CreateQuotaShareRequest {
             check.one_of(value, "QuotaShareState", enums::QUOTA_SHARE_STATE);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -266,7 +266,7 @@ impl Validate for CreateSchedulingPolicyRequest {
             value.validate(check);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -289,7 +289,7 @@ impl Validate for CreateServiceEnvironmentRequest {
             check.one_of(value, "ServiceEnvironmentState", enums::SERVICE_ENVIRONMENT_STATE);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -541,13 +541,13 @@ impl Validate for EksContainerEnvironmentVariable {
 impl Validate for EksContainerLinuxCapabilities {
     fn validate(&self, check: &mut Check) {
         check.member("add", &self.add, |check, value| {
-            check.size(value.len(), 0, Some(64));
+            check.size(value.len(), "EksContainerLinuxCapabilityList", 0, Some(64));
             check.items(value, |check, item| {
                 check.length(item, 1, Some(128));
             });
         });
         check.member("drop", &self.drop, |check, value| {
-            check.size(value.len(), 0, Some(64));
+            check.size(value.len(), "EksContainerLinuxCapabilityList", 0, Some(64));
             check.items(value, |check, item| {
                 check.length(item, 1, Some(128));
             });
@@ -1039,7 +1039,7 @@ impl Validate for RegisterJobDefinitionRequest {
             value.validate(check);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -1151,7 +1151,7 @@ impl Validate for SubmitJobRequest {
             value.validate(check);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -1178,7 +1178,7 @@ impl Validate for SubmitServiceJobRequest {
         });
         check.required("serviceRequestPayload", &self.service_request_payload);
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -1194,7 +1194,7 @@ impl Validate for TagResourceRequest {
         check.required("resourceArn", &self.resource_arn);
         check.required("tags", &self.tags);
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagrisTagsMap", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
             });
@@ -1306,7 +1306,7 @@ impl Validate for UntagResourceRequest {
         check.required("resourceArn", &self.resource_arn);
         check.required("tagKeys", &self.tag_keys);
         check.member("tagKeys", &self.tag_keys, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "TagKeysList", 1, Some(50));
             check.items(value, |check, item| {
                 check.length(item, 1, Some(128));
             });

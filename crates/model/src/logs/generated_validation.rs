@@ -21,7 +21,7 @@ static TAG_VALUE: Pattern = Pattern::new(r#"^([A-Za-z\x{80}-\x{10FFFF} 0-9_.:/=+
 
 /// Every pattern of the service, for the test that they compile.
 #[cfg(test)]
-pub(super) static PATTERNS: &[&Pattern] = &[
+pub(crate) static PATTERNS: &[&Pattern] = &[
     &ACCOUNT_ID,
     &LOG_GROUP_IDENTIFIER,
     &LOG_GROUP_NAME,
@@ -45,7 +45,7 @@ impl Validate for CreateLogGroupRequest {
             check.pattern(value, &LOG_GROUP_NAME);
         });
         check.member("tags", &self.tags, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "Tags", 1, Some(50));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(128));
                 check.pattern(key, &TAG_KEY);
@@ -101,7 +101,7 @@ impl Validate for DeleteLogStreamRequest {
 impl Validate for DescribeLogGroupsRequest {
     fn validate(&self, check: &mut Check) {
         check.member("accountIdentifiers", &self.account_identifiers, |check, value| {
-            check.size(value.len(), 0, Some(20));
+            check.size(value.len(), "AccountIds", 0, Some(20));
             check.items(value, |check, item| {
                 check.length(item, 12, Some(12));
                 check.pattern(item, &ACCOUNT_ID);
@@ -114,7 +114,7 @@ impl Validate for DescribeLogGroupsRequest {
             check.one_of(value, "LogGroupClass", enums::LOG_GROUP_CLASS);
         });
         check.member("logGroupIdentifiers", &self.log_group_identifiers, |check, value| {
-            check.size(value.len(), 1, Some(50));
+            check.size(value.len(), "DescribeLogGroupsLogGroupIdentifiers", 1, Some(50));
             check.items(value, |check, item| {
                 check.length(item, 1, Some(2048));
                 check.pattern(item, &LOG_GROUP_IDENTIFIER);
@@ -163,7 +163,7 @@ impl Validate for DescribeLogStreamsRequest {
 impl Validate for Entity {
     fn validate(&self, check: &mut Check) {
         check.member("attributes", &self.attributes, |check, value| {
-            check.size(value.len(), 0, Some(10));
+            check.size(value.len(), "EntityAttributes", 0, Some(10));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(256));
             });
@@ -172,7 +172,7 @@ impl Validate for Entity {
             });
         });
         check.member("keyAttributes", &self.key_attributes, |check, value| {
-            check.size(value.len(), 2, Some(4));
+            check.size(value.len(), "EntityKeyAttributes", 2, Some(4));
             check.keys(value, |check, key| {
                 check.length(key, 1, Some(32));
             });
@@ -204,7 +204,7 @@ impl Validate for FilterLogEventsRequest {
             check.pattern(value, &LOG_STREAM_NAME);
         });
         check.member("logStreamNames", &self.log_stream_names, |check, value| {
-            check.size(value.len(), 1, Some(100));
+            check.size(value.len(), "InputLogStreamNames", 1, Some(100));
             check.items(value, |check, item| {
                 check.length(item, 1, Some(512));
                 check.pattern(item, &LOG_STREAM_NAME);
@@ -257,7 +257,7 @@ impl Validate for PutLogEventsRequest {
         });
         check.required("logEvents", &self.log_events);
         check.member("logEvents", &self.log_events, |check, value| {
-            check.size(value.len(), 1, Some(10000));
+            check.size(value.len(), "InputLogEvents", 1, Some(10000));
             check.items(value, |check, item| {
                 item.validate(check);
             });

@@ -11,3 +11,5 @@ pub mod enums;
 
 pub use generated::*;
 pub use generated_operations::*;
+#[cfg(test)]
+pub(crate) use generated_validation::PATTERNS;

@@ -1,0 +1,108 @@
+//! `/dev`: a small file system in memory with the harmless devices, terminals, shared memory and message queues.
+//!
+//! Never here: which devices may be opened (the limits fence them).
+
+use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, filesystem};
+use crate::run::fail::{During, Fail};
+use batchyard_supervisor::Container;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Dev, FileType, Gid, Mode, Uid, makedev};
+use rustix::io::Errno;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Docker's size of /dev/shm, for tasks that name none.
+const DEFAULT_SHM: u64 = 64 << 20;
+/// Name, major and minor number of the devices that every container has.
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+/// Names and targets of the links in it.
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Mounts it.
+pub fn mount(root: &Root, c: &Container) -> Result<(), Fail> {
+    let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], NOSUID).during("make /dev")?;
+    for (name, major, minor) in DEVICES {
+        make(&dev, name, FileType::CharacterDevice, 0o666, makedev(major, minor))
+            .during(format_args!("make /dev/{name}"))?;
+    }
+    for (name, target) in LINKS {
+        rustix::fs::symlinkat(target, &dev, name).during(format_args!("make /dev/{name}"))?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755))
+            .during(format_args!("make /dev/{name}"))?;
+    }
+    if c.privileged {
+        copy_devices(Path::new("/dev"), &dev);
+    }
+    attach(&dev, &root.make("/dev", Kind::Dir).during("make /dev")?).during("mount /dev")?;
+
+    let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+    below(root, "/dev/pts", filesystem_flagged("devpts", &pts[1..])?)?;
+    let size = if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes }.to_string();
+    let shm = filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], NOSUID | NODEV | NOEXEC);
+    below(root, "/dev/shm", shm.during("make /dev/shm")?)?;
+    match filesystem("mqueue", &[], NOSUID | NODEV | NOEXEC) {
+        Ok(queues) => below(root, "/dev/mqueue", queues),
+        // A kernel without message queues.
+        Err(Errno::NODEV) => Ok(()),
+        Err(e) => Err(e).during("make /dev/mqueue"),
+    }
+}
+
+fn filesystem_flagged(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Fail> {
+    // Every mount of devpts is an instance of its own since Linux 4.7.
+    filesystem(kind, options, NOSUID | NOEXEC).during(format_args!("make {kind}"))
+}
+
+fn below(root: &Root, path: &str, mount: OwnedFd) -> Result<(), Fail> {
+    attach(&mount, &root.find(path).during(path)?).during(format_args!("mount {path}"))
+}
+
+fn make(folder: impl AsFd, name: &str, kind: FileType, mode: u32, device: Dev) -> Result<(), Errno> {
+    rustix::fs::mknodat(folder, name, kind, Mode::from_raw_mode(mode), device)
+}
+
+/// Gives a privileged container the host's devices. Those that cannot be copied are left out.
+fn copy_devices(from: &Path, to: &OwnedFd) {
+    for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
+        let (Ok(found), Ok(name)) =
+            (std::fs::symlink_metadata(entry.path()), entry.file_name().into_string())
+        else {
+            continue;
+        };
+        let kind = FileType::from_raw_mode(found.mode());
+        match kind {
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                let made = make(to, &name, kind, found.mode() & 0o7777, found.rdev());
+                if made.is_ok() {
+                    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+                    let _ = rustix::fs::chownat(
+                        to,
+                        name,
+                        Some(uid),
+                        Some(gid),
+                        rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+                    );
+                }
+            }
+            FileType::Directory if !["pts", "shm", "mqueue"].contains(&name.as_str()) => {
+                let flags = rustix::fs::OFlags::DIRECTORY
+                    | rustix::fs::OFlags::CLOEXEC
+                    | rustix::fs::OFlags::NOFOLLOW;
+                let _ = rustix::fs::mkdirat(to, name.as_str(), Mode::from_raw_mode(0o755));
+                if let Ok(folder) = rustix::fs::openat(to, name.as_str(), flags, Mode::empty()) {
+                    copy_devices(&entry.path(), &folder);
+                }
+            }
+            _ => {}
+        }
+    }
+}

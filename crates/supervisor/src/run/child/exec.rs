@@ -1,0 +1,89 @@
+//! The job's program: its environment completed, looked up in its own PATH, executed.
+//!
+//! Everything is prepared before the last limits fall into place. Never here: who runs it.
+
+use super::user::Identity;
+use crate::run::fail::{Fail, name};
+use crate::run::sys;
+use batchyard_supervisor::Container;
+use rustix::io::Errno;
+use std::ffi::CString;
+
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program ready to run.
+pub struct Program {
+    shown: String,
+    searched: bool,
+    paths: Vec<CString>,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Program {
+    /// Completes the environment and lists where the program may be.
+    pub fn prepare(c: &Container, who: &Identity) -> Result<Self, Fail> {
+        let shown = c.argv.first().filter(|a| !a.is_empty()).cloned();
+        let shown = shown.ok_or_else(|| Fail::daemon("No command specified"))?;
+        let mut env = c.env.clone();
+        let path = match value(&env, "PATH") {
+            Some(path) => path.to_string(),
+            None => {
+                env.push(format!("PATH={DEFAULT_PATH}"));
+                DEFAULT_PATH.to_string()
+            }
+        };
+        if value(&env, "HOSTNAME").is_none() {
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            env.push(format!("HOSTNAME={host}"));
+        }
+        if value(&env, "HOME").is_none() {
+            env.push(format!("HOME={}", who.home));
+        }
+        let searched = !shown.contains('/');
+        let paths = if searched {
+            let folder = |f: &str| if f.is_empty() { "." } else { f }.to_string();
+            path.split(':').map(|f| format!("{}/{shown}", folder(f))).collect()
+        } else {
+            vec![shown.clone()]
+        };
+        Ok(Self {
+            searched,
+            paths: strings(paths)?,
+            argv: strings(c.argv.clone())?,
+            env: strings(env)?,
+            shown,
+        })
+    }
+
+    /// Becomes the program, or says why not.
+    pub fn exec(&self) -> Fail {
+        let mut worst = None;
+        for path in &self.paths {
+            match sys::exec(path, &self.argv, &self.env) {
+                Errno::NOENT | Errno::NOTDIR if self.searched => {}
+                Errno::ACCESS if self.searched => worst = Some(Errno::ACCESS),
+                e => {
+                    worst = Some(e);
+                    break;
+                }
+            }
+        }
+        let what = match worst {
+            None => "executable file not found in $PATH".to_string(),
+            Some(Errno::NOENT) => format!("stat {}: no such file or directory", self.shown),
+            Some(e) => name(e),
+        };
+        Fail::runtime(format_args!("exec: \"{}\": {what}", self.shown))
+    }
+}
+
+fn value<'a>(env: &'a [String], name: &str) -> Option<&'a str> {
+    env.iter().rev().find_map(|e| e.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn strings(list: Vec<String>) -> Result<Vec<CString>, Fail> {
+    list.into_iter()
+        .map(|s| CString::new(s).map_err(|_| Fail::runtime("command or environment holds a NUL byte")))
+        .collect()
+}

@@ -1,0 +1,196 @@
+//! The container's first process, from its copying to the exec of the job: everything that happens inside the new
+//! namespaces, in order.
+//!
+//! It runs in a copy of the supervisor and never returns into it. Its supervisor hears `R` when the root is ready,
+//! answers with a byte once the control groups are joined, and then hears either `E` and a text, or the pipe's end:
+//! the program runs. Never here: control groups, output, time.
+
+mod creds;
+mod dev;
+mod exec;
+mod hide;
+mod init;
+mod mounts;
+mod place;
+mod pseudo;
+mod rlimits;
+mod root;
+mod user;
+
+use super::fail::{During, Fail};
+use super::sys;
+use batchyard_supervisor::Container;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use std::convert::Infallible;
+use std::path::Path;
+
+/// The child says that its root is ready.
+pub const READY: u8 = b'R';
+/// The child says why it failed; the text follows.
+pub const FAILED: u8 = b'E';
+
+/// What the child gets from its supervisor.
+pub struct Plan<'a> {
+    /// The container.
+    pub container: &'a Container,
+    /// The control groups that it may look at, with their names.
+    pub views: Vec<(&'static str, &'a Path)>,
+    /// The control groups to join at once.
+    pub join_early: Vec<&'a Path>,
+    /// The one to join when the program is about to run.
+    pub join_late: Option<&'a Path>,
+    /// A device file can do no harm, so it may make some.
+    pub devices_fenced: bool,
+}
+
+/// The child's ends of the pipes.
+pub struct Ends {
+    /// Says to go on; its end means that the supervisor died.
+    pub go: OwnedFd,
+    /// Takes [`READY`] and [`FAILED`].
+    pub status: OwnedFd,
+    /// The job's standard output.
+    pub out: OwnedFd,
+    /// The job's standard error.
+    pub err: OwnedFd,
+}
+
+/// Makes the container around itself and becomes the job.
+pub fn main(plan: &Plan<'_>, ends: &Ends) -> ! {
+    let Err(Fail(text)) = build(plan, ends);
+    let mut message = vec![FAILED];
+    message.extend_from_slice(text.as_bytes());
+    // A pipe takes this much at once.
+    message.truncate(4096);
+    let _ = rustix::io::write(&ends.status, &message);
+    sys::exit(127)
+}
+
+fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
+    let c = plan.container;
+    die_with_supervisor(ends)?;
+    normal_oom_score();
+    rustix::process::umask(Mode::empty());
+    rustix::process::setsid().during("start a session")?;
+    for folder in &plan.join_early {
+        join(&group(folder)?)?;
+    }
+    let late = plan.join_late.map(group).transpose()?;
+    let root = root::mount(c)?;
+    pseudo::mount(&root, plan)?;
+    mounts::copy_host_files(&root, c)?;
+    mounts::mount_all(&root, plan)?;
+    let cwd = if c.cwd.is_empty() { "/" } else { c.cwd.as_str() };
+    root.make(cwd, place::Kind::Dir).during(format_args!("make working folder {cwd}"))?;
+    if !c.privileged {
+        hide::hide(&root)?;
+    }
+    root::enter(&root, c.readonly_root)?;
+
+    let identity = user::resolve(&c.user)?;
+    let program = exec::Program::prepare(c, &identity)?;
+    rustix::process::chdir(cwd).during(format_args!("enter working folder {cwd}"))?;
+    wait_for_go(ends)?;
+    late.as_ref().map_or(Ok(()), join)?;
+    sys::unshare_cgroup().during("unshare cgroup namespace")?;
+    take_stdio(ends, &identity)?;
+    sys::fresh_keyring();
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    sys::close_all_on_exec().during("mark descriptors")?;
+    creds::drop_bounding(c, plan.devices_fenced)?;
+    rlimits::set(&c.ulimits)?;
+    creds::become_user(c, plan.devices_fenced, &identity)?;
+    // Cleared by the change of user.
+    die_with_supervisor(ends)?;
+    if !c.privileged {
+        rustix::thread::set_no_new_privs(true).during("set no_new_privs")?;
+    }
+    if c.init {
+        init::split()?;
+    }
+    sys::reset_signals();
+    if !c.privileged && !c.seccomp.is_empty() {
+        sys::set_seccomp(&c.seccomp).during("install the seccomp filter")?;
+    }
+    Err(program.exec())
+}
+
+/// Whether a root can be made in `scratch` over the host's own and entered. For the probe.
+pub fn try_root(scratch: &str) -> Result<(), Fail> {
+    let c = Container { layers: vec!["/".into()], scratch: scratch.into(), ..Container::default() };
+    let plan = Plan {
+        container: &c,
+        views: Vec::new(),
+        join_early: Vec::new(),
+        join_late: None,
+        devices_fenced: false,
+    };
+    let root = root::mount(&c)?;
+    pseudo::mount(&root, &plan)?;
+    hide::hide(&root)?;
+    root::enter(&root, true)
+}
+
+/// Asks the kernel to kill us when the supervisor dies, and looks whether it was alive after that was in force.
+fn die_with_supervisor(ends: &Ends) -> Result<(), Fail> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).during("tie to the supervisor")?;
+    let mut fds = [PollFd::new(&ends.go, PollFlags::empty())];
+    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut fds, Some(&now)) {
+        Ok(0) | Err(Errno::INTR) => Ok(()),
+        Ok(_) => sys::exit(1),
+        Err(e) => Err(e).during("look for the supervisor"),
+    }
+}
+
+/// The server may be protected from the memory killer; its jobs are not. Only lowering needs a privilege.
+fn normal_oom_score() {
+    let path = "/proc/self/oom_score_adj";
+    let now = std::fs::read_to_string(path).ok().and_then(|s| s.trim().parse::<i32>().ok());
+    if now.is_some_and(|score| score < 0) {
+        let _ = std::fs::write(path, "0");
+    }
+}
+
+/// Opens a group's list of threads.
+fn group(folder: &Path) -> Result<OwnedFd, Fail> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = folder.join("tasks");
+    rustix::fs::open(&file, flags, Mode::empty()).during(format_args!("open {}", file.display()))
+}
+
+/// Joins it. A thread that moves itself and nothing else is the one case in which the kernel need not wait for all its
+/// processors, which takes longer than the whole set-up.
+fn join(group: &OwnedFd) -> Result<(), Fail> {
+    rustix::io::write(group, b"0").during("join a cgroup").map(drop)
+}
+
+fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
+    rustix::io::write(&ends.status, &[READY]).during("report")?;
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(&ends.go, &mut byte) {
+            Ok(1..) => return Ok(()),
+            // The supervisor is gone.
+            Ok(0) => sys::exit(1),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).during("wait for the supervisor"),
+        }
+    }
+}
+
+/// Standard input is empty; the two outputs are pipes that belong to the user, so that `/dev/stdout` can be opened.
+fn take_stdio(ends: &Ends, identity: &user::Identity) -> Result<(), Fail> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .during("open /dev/null")?;
+    rustix::stdio::dup2_stdin(&null).during("set standard input")?;
+    for pipe in [&ends.out, &ends.err] {
+        rustix::fs::fchown(pipe, Some(identity.uid), Some(identity.gid)).during("hand over the output")?;
+    }
+    rustix::stdio::dup2_stdout(&ends.out).during("set standard output")?;
+    rustix::stdio::dup2_stderr(&ends.err).during("set standard error")
+}

@@ -1,0 +1,113 @@
+//! The task's mounts on top of the root, in its order, and the host's name files for images.
+//!
+//! Never here: resolving paths (place), the kernel's file systems (pseudo).
+
+use super::Plan;
+use super::hide::{empty_folder, is_folder, present};
+use super::place::{Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy_host, filesystem, restrict};
+use crate::run::fail::{During, Fail};
+use batchyard_supervisor::{Container, Mount, MountKind};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::path::Path;
+
+/// Name in the scratch folder of the empty file that masks files.
+const EMPTY: &str = "empty";
+
+/// With the host's network come its names: `resolv.conf`, `hosts`, `hostname`, read-only. The host's own root has them.
+pub fn copy_host_files(root: &Root, c: &Container) -> Result<(), Fail> {
+    if c.layers == ["/"] {
+        return Ok(());
+    }
+    for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"] {
+        if !Path::new(path).is_file() {
+            continue;
+        }
+        let mount = copy_host(path, false).during(format_args!("copy {path}"))?;
+        restrict(&mount, false, RDONLY | NOSUID | NODEV | NOEXEC).during(format_args!("restrict {path}"))?;
+        // An image may hold something odd there; then it keeps it.
+        match root.make(path, Kind::File) {
+            Ok(target) if !is_folder(&target).during(path)? => {
+                attach(&mount, &target).during(format_args!("mount {path}"))?;
+            }
+            Ok(_) => {}
+            Err(e) => eprintln!("{path} of the image is left as it is: {e}"),
+        }
+    }
+    Ok(())
+}
+
+/// Mounts all.
+pub fn mount_all(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
+    for mount in &plan.container.mounts {
+        if mount.target.split('/').all(|p| matches!(p, "" | "." | "..")) {
+            return Err(Fail::runtime(format_args!("mount target {:?} is the root", mount.target)));
+        }
+        match &mount.kind {
+            MountKind::Bind(source) => bind(root, mount, source, plan)?,
+            MountKind::Tmpfs(size) => tmpfs(root, mount, *size)?,
+            MountKind::Mask => mask(root, &mount.target)?,
+        }
+    }
+    Ok(())
+}
+
+fn bind(root: &Root, mount: &Mount, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
+    let during = format_args!("mount {source} to {}", mount.target);
+    if !source.starts_with('/') {
+        return Err(Fail::runtime(format_args!("{during}: the source is not an absolute path")));
+    }
+    if !Path::new(source).exists() {
+        std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
+    }
+    let tree = copy_host(source, true).during(during)?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&tree).during(during)?.st_mode);
+    let mut attributes = MountAttrFlags::empty();
+    attributes.set(RDONLY, mount.readonly);
+    // Without a fence around devices, a device file in a shared folder must not be one. One that is named may.
+    let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+    attributes.set(NODEV, !plan.devices_fenced && !plan.container.privileged && !device);
+    if !attributes.is_empty() {
+        restrict(&tree, true, attributes).during(during)?;
+    }
+    put(root, mount, &tree, if kind == FileType::Directory { Kind::Dir } else { Kind::File })
+}
+
+fn tmpfs(root: &Root, mount: &Mount, size: u64) -> Result<(), Fail> {
+    let mut attributes = NOSUID | NODEV | NOEXEC;
+    attributes.set(RDONLY, mount.readonly);
+    let size = size.to_string();
+    let mut options = vec![("mode", "1777")];
+    if size != "0" {
+        options.push(("size", &size));
+    }
+    let tree = filesystem("tmpfs", &options, attributes)
+        .during(format_args!("make a tmpfs for {}", mount.target))?;
+    put(root, mount, &tree, Kind::Dir)
+}
+
+fn put(root: &Root, mount: &Mount, tree: &OwnedFd, kind: Kind) -> Result<(), Fail> {
+    let target = root.make(&mount.target, kind).during(format_args!("make mount target {}", mount.target))?;
+    attach(tree, &target).during(format_args!("mount on {}", mount.target))
+}
+
+fn mask(root: &Root, path: &str) -> Result<(), Fail> {
+    let Some(target) = present(root, path)? else { return Ok(()) };
+    let during = format_args!("mask {path}");
+    let cover = if is_folder(&target).during(during)? {
+        empty_folder().during(during)?
+    } else {
+        // In the scratch folder, which is the working folder until the root is entered.
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::EXCL | OFlags::CLOEXEC;
+        match rustix::fs::openat(CWD, EMPTY, flags, Mode::from_raw_mode(0o444)) {
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e).during(during),
+        }
+        let file = copy_host(EMPTY, false).during(during)?;
+        restrict(&file, false, RDONLY | NOSUID | NODEV | NOEXEC).during(during)?;
+        file
+    };
+    attach(&cover, &target).during(during)
+}

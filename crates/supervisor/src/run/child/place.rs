@@ -1,0 +1,163 @@
+//! Paths inside the container's root, resolved so that nothing in an image can lead out of it, and mounts on them.
+//!
+//! The kernel does the resolving (`openat2`), bounded to the root. Never here: what is mounted.
+
+use crate::run::sys;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+use std::collections::VecDeque;
+use std::path::Path;
+
+/// Symbolic links that are followed on the way to one path.
+const MAX_LINKS: u32 = 40;
+
+/// What to make where nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A folder.
+    Dir,
+    /// An empty file, its parents being folders.
+    File,
+}
+
+/// The root of a container that is being made.
+pub struct Root {
+    /// The root mount's top folder.
+    pub fd: OwnedFd,
+}
+
+impl Root {
+    /// Opens what is at `path` inside the root.
+    pub fn find(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.open(Path::new(path), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+    }
+
+    /// Opens what is at `path` inside the root, made when it is missing, with the parents that are missing.
+    pub fn make(&self, path: &str, kind: Kind) -> Result<OwnedFd, Errno> {
+        match self.find(path) {
+            Err(Errno::NOENT) => self.walk(path, kind),
+            result => result,
+        }
+    }
+
+    fn open(&self, path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
+        let nofollow =
+            if resolve.contains(ResolveFlags::NO_SYMLINKS) { OFlags::NOFOLLOW } else { OFlags::empty() };
+        let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow;
+        // Somebody renames in a shared folder just now: the kernel could not be sure, it asks to try again.
+        for _ in 0..32 {
+            match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) => {}
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// Goes step by step, the links' targets being steps too, and makes what is missing.
+    fn walk(&self, path: &str, kind: Kind) -> Result<OwnedFd, Errno> {
+        let strict = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        // With no following, a link at the end is opened itself.
+        let look = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let mut todo: VecDeque<String> = path.split('/').map(str::to_string).collect();
+        let mut done: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop_front() {
+            match name.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    done.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let parent = self.open(Path::new(&done.join("/")), strict)?;
+            let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            match rustix::fs::openat2(&parent, name.as_str(), flags, Mode::empty(), look) {
+                Ok(fd) if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) == FileType::Symlink => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    let target = rustix::fs::readlinkat(&fd, "", Vec::new())?;
+                    let target = target.to_str().map_err(|_| Errno::ILSEQ)?;
+                    if target.starts_with('/') {
+                        done.clear();
+                    }
+                    target.split('/').rev().for_each(|step| todo.push_front(step.to_string()));
+                }
+                Ok(_) => done.push(name),
+                Err(Errno::NOENT) => {
+                    let last = todo.iter().all(|t| t.is_empty() || t == ".");
+                    make_one(&parent, &name, if last { kind } else { Kind::Dir })?;
+                    done.push(name);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.open(Path::new(&done.join("/")), strict)
+    }
+}
+
+fn make_one(parent: &OwnedFd, name: &str, kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Dir => rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)),
+        Kind::File => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+        }
+    }
+}
+
+/// Attributes of a mount.
+pub const NOSUID: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
+/// See [`NOSUID`].
+pub const NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;
+/// See [`NOSUID`].
+pub const NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC;
+/// See [`NOSUID`].
+pub const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
+
+/// A new file system of `kind`, not yet anywhere.
+pub fn filesystem(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(&fs, *key, *value)?;
+    }
+    fsconfig_create(&fs)?;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// A copy of the mount at `path` below `folder`, not yet anywhere, with all mounts below it when `recursive`.
+pub fn copy(folder: impl AsFd, path: &str, recursive: bool) -> Result<OwnedFd, Errno> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    flags.set(OpenTreeFlags::AT_EMPTY_PATH, path.is_empty());
+    open_tree(folder, path, flags)
+}
+
+/// A copy of a mount of the host.
+pub fn copy_host(path: &str, recursive: bool) -> Result<OwnedFd, Errno> {
+    copy(CWD, path, recursive)
+}
+
+/// Adds attributes to a mount that is not yet anywhere, and to those below it.
+pub fn restrict(mount: &OwnedFd, recursive: bool, attributes: MountAttrFlags) -> Result<(), Errno> {
+    sys::mount_setattr(mount.as_fd(), recursive, u64::from(attributes.bits()))
+}
+
+/// Puts a mount onto `target`.
+pub fn attach(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, "", target, "", flags)
+}

@@ -1,0 +1,64 @@
+//! The container's root: an overlay of the image's layers and a throw-away upper folder, and the move into it.
+//!
+//! Mounted with the old call from inside the scratch folder through short links, so that neither colons in paths nor
+//! the page that holds mount options bound the layers, and no path of the host is seen in the container's mount table.
+//! Never here: anything below the root.
+
+use super::place::{RDONLY, Root, restrict};
+use crate::run::fail::{During, Fail};
+use batchyard_supervisor::Container;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use std::ffi::CString;
+
+/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`].
+pub fn mount(c: &Container) -> Result<Root, Fail> {
+    if c.layers.is_empty() {
+        return Err(Fail::runtime("the image has no layer"));
+    }
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .during("make mounts private")?;
+    rustix::process::chdir(c.scratch.as_str()).during(format_args!("enter scratch folder {}", c.scratch))?;
+    for name in ["upper", "work"] {
+        rustix::fs::mkdirat(CWD, name, Mode::from_raw_mode(0o755))
+            .during(format_args!("make {name} in the scratch folder"))?;
+    }
+    for (i, layer) in c.layers.iter().enumerate() {
+        rustix::fs::symlinkat(layer.as_str(), CWD, format!("l{i}")).during("link a layer")?;
+    }
+    let lower: Vec<String> = (0..c.layers.len()).rev().map(|i| format!("l{i}")).collect();
+    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Through its path: the working folder is what the root covers now.
+    let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;
+    Ok(Root { fd })
+}
+
+fn overlay(options: &str, c: &Container) -> Result<(), Fail> {
+    // A device file in an image must not be one. (Privileged containers may make their own anyway.)
+    let flags = if c.privileged { MountFlags::empty() } else { MountFlags::NODEV };
+    let data = |text: String| CString::new(text).map_err(|_| Fail::runtime("a layer's path holds a NUL"));
+    // Nobody reads the upper folder after a crash, so nothing in it needs syncing. Kernels before 5.10 don't know that.
+    let volatile = data(format!("{options},volatile"))?;
+    let result = match rustix::mount::mount("overlay", ".", "overlay", flags, Some(volatile.as_c_str())) {
+        Err(Errno::INVAL) => {
+            let plain = data(options.to_string())?;
+            rustix::mount::mount("overlay", ".", "overlay", flags, Some(plain.as_c_str()))
+        }
+        result => result,
+    };
+    result.during(format_args!("mount the overlay of {} layers in {}", c.layers.len(), c.scratch))
+}
+
+/// Makes it the root of this process, and lets go of the host's.
+pub fn enter(root: &Root, readonly: bool) -> Result<(), Fail> {
+    if readonly {
+        restrict(&root.fd, false, RDONLY).during("make the root read-only")?;
+    }
+    rustix::process::fchdir(&root.fd).during("enter the root")?;
+    rustix::process::pivot_root(".", ".").during("pivot_root")?;
+    // The old root now lies on the new one; the working folder is still the new one.
+    unmount(".", UnmountFlags::DETACH).during("let go of the host's root")?;
+    rustix::process::chdir("/").during("enter the root")
+}

@@ -1,0 +1,75 @@
+//! The making of the container's first process and of the pipes between it and its supervisor.
+//!
+//! Never here: what that process does (child), what happens then (watch).
+
+use super::child::{self, Ends, Plan};
+use super::fail::{During, Fail};
+use super::limits::Limits;
+use super::sys::{self, Side};
+use batchyard_supervisor::Container;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+
+/// A container that is setting itself up, with the supervisor's ends of its pipes.
+pub struct Launched {
+    /// Its first process.
+    pub pid: Pid,
+    /// A byte lets it run its program; closed when the supervisor dies.
+    pub go: OwnedFd,
+    /// Says how far it is, see [`child::READY`].
+    pub status: OwnedFd,
+    /// Its standard output.
+    pub out: OwnedFd,
+    /// Its standard error.
+    pub err: OwnedFd,
+}
+
+/// The namespaces of a container. That of control groups comes later, once it is in its groups.
+pub const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// Starts it.
+pub fn launch(container: &Container, limits: &mut Limits) -> Result<Launched, Fail> {
+    let (go_read, go) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
+    let (status, status_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
+    let (out, out_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
+    let (err, err_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
+    let ends = Ends { go: go_read, status: status_write, out: out_write, err: err_write };
+    match start(limits)? {
+        Side::Child => {
+            drop((go, status, out, err));
+            let (early, late) = limits.joins();
+            let plan = Plan {
+                container,
+                views: limits.views(),
+                join_early: early,
+                join_late: late,
+                devices_fenced: limits.devices_fenced,
+            };
+            child::main(&plan, &ends)
+        }
+        Side::Parent(pid) => {
+            drop(ends);
+            for pipe in [&status, &out, &err] {
+                rustix::fs::fcntl_setfl(pipe, OFlags::NONBLOCK).during("set a pipe")?;
+            }
+            Ok(Launched { pid, go, status, out, err })
+        }
+    }
+}
+
+fn start(limits: &mut Limits) -> Result<Side, Fail> {
+    if let Some(cgroup) = limits.clone_target() {
+        // Before Linux 5.7, and where a filter forbids clone3, it is joined by hand.
+        match sys::clone(NAMESPACES, Some(cgroup.as_fd())) {
+            Ok(Side::Child) => return Ok(Side::Child),
+            Ok(Side::Parent(pid)) => {
+                limits.joined_by_clone();
+                return Ok(Side::Parent(pid));
+            }
+            Err(e) => eprintln!("clone into the cgroup: {e}"),
+        }
+    }
+    sys::clone(NAMESPACES, None).during("make the container's namespaces")
+}

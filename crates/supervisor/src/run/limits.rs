@@ -1,0 +1,292 @@
+//! The attempt's control groups: made with the container's limits, joined, asked what happened, removed.
+//!
+//! The only place of the program that knows the two versions apart. Memory that set-up uses is not the job's: the
+//! limit is written, or the group joined, only when the container's program is about to run.
+//! Never here: finding the hierarchies and killing (the library's `cgroup`).
+
+use super::fail::{During, Fail};
+use super::{devices, sys};
+use batchyard_supervisor::cgroup::{self, Hierarchies};
+use batchyard_supervisor::{Container, Task};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Below this limit a container's set-up is kept out of its group, since it would be a good part of it.
+const SMALL_MEMORY: u64 = 32 << 20;
+/// Length of a CPU quota's period in microseconds, the kernel's default.
+const PERIOD_US: u64 = 100_000;
+
+/// The groups of one attempt.
+pub struct Limits {
+    v1: Vec<(&'static str, PathBuf)>,
+    v2: Option<V2>,
+    memory: Option<u64>,
+    /// Devices are fenced by the group, so that making device files does no harm.
+    pub devices_fenced: bool,
+}
+
+struct V2 {
+    folder: PathBuf,
+    fd: OwnedFd,
+    joined_by_clone: bool,
+}
+
+/// What the groups tell at the end.
+pub struct Usage {
+    /// The kernel killed for memory.
+    pub oom: bool,
+    /// Most memory used, in bytes.
+    pub peak: Option<u64>,
+}
+
+impl Limits {
+    /// Makes the groups and writes all limits but that of memory on version 2.
+    pub fn make(task: &Task, c: &Container) -> Result<Self, Fail> {
+        if task.cgroup.is_empty() || task.cgroup.split('/').any(|p| p.is_empty() || p == "." || p == "..") {
+            return Err(Fail::runtime(format_args!("cgroup path {:?} is not usable", task.cgroup)));
+        }
+        let found = Hierarchies::read().during("read the table of mounts")?;
+        let mut made = Self { v1: Vec::new(), v2: None, memory: c.memory_bytes, devices_fenced: false };
+        let result = made.make_v1(&found, task);
+        let result = result.and_then(|()| made.make_v2(&found, task)).and_then(|()| made.write_limits(c));
+        if let Err(e) = result {
+            made.remove();
+            return Err(e);
+        }
+        Ok(made)
+    }
+
+    fn make_v1(&mut self, found: &Hierarchies, task: &Task) -> Result<(), Fail> {
+        for (name, mount) in &found.v1 {
+            let folder = mount.join(&task.cgroup);
+            std::fs::create_dir_all(&folder).during(format_args!("make cgroup {}", folder.display()))?;
+            self.v1.push((name, folder));
+        }
+        Ok(())
+    }
+
+    fn make_v2(&mut self, found: &Hierarchies, task: &Task) -> Result<(), Fail> {
+        let Some(mount) = &found.v2 else { return Ok(()) };
+        let wanted: Vec<&str> =
+            ["memory", "cpu", "pids"].into_iter().filter(|n| self.v1(n).is_none()).collect();
+        let offered = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+        if !wanted.iter().any(|w| offered.split_whitespace().any(|o| o == *w)) {
+            return Ok(());
+        }
+        let mut last = None;
+        for base in found.v2_bases(mount) {
+            match make_below(&base, &task.cgroup, &wanted) {
+                Ok(folder) => {
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                    let fd = rustix::fs::open(&folder, flags, Mode::empty()).during("open the cgroup")?;
+                    self.v2 = Some(V2 { folder, fd, joined_by_clone: false });
+                    return Ok(());
+                }
+                Err(e) => last = Some(e),
+            }
+        }
+        if let Some(e) = last {
+            eprintln!("no cgroup of version 2 can be made: {e}");
+        }
+        Ok(())
+    }
+
+    fn v1(&self, name: &str) -> Option<&Path> {
+        self.v1.iter().find(|(n, _)| *n == name).map(|(_, p)| p.as_path())
+    }
+
+    fn v2_has(&self, file: &str) -> Option<PathBuf> {
+        self.v2.as_ref().map(|v2| v2.folder.join(file)).filter(|p| p.exists())
+    }
+
+    fn write_limits(&mut self, c: &Container) -> Result<(), Fail> {
+        self.write_memory_v1(c)?;
+        self.write_cpu(c)?;
+        if let Some(max) = c.pids_max {
+            match self.v1("pids").map(|p| p.join("pids.max")).or_else(|| self.v2_has("pids.max")) {
+                Some(file) => write(&file, max)?,
+                None => eprintln!("no pids controller: the number of processes is not limited"),
+            }
+        }
+        self.fence_devices(c)
+    }
+
+    fn write_memory_v1(&self, c: &Container) -> Result<(), Fail> {
+        let Some(bytes) = c.memory_bytes else { return Ok(()) };
+        let Some(folder) = self.v1("memory") else {
+            return match self.v2_has("memory.max") {
+                Some(_) => Ok(()),
+                None => Err(Fail::runtime(
+                    "a memory limit was asked for and this host offers no memory cgroup controller: \
+                     mount it or delegate it to the server",
+                )),
+            };
+        };
+        write(&folder.join("memory.limit_in_bytes"), bytes)?;
+        let with_swap = folder.join("memory.memsw.limit_in_bytes");
+        if with_swap.exists() { write(&with_swap, bytes) } else { Ok(()) }
+    }
+
+    fn write_cpu(&self, c: &Container) -> Result<(), Fail> {
+        let quota = c.cpu_quota_milli.map(|m| (m.saturating_mul(PERIOD_US) / 1000).max(1000));
+        let shares = if c.cpu_shares == 0 { 1024 } else { c.cpu_shares.clamp(2, 262_144) };
+        if let Some(folder) = self.v1("cpu") {
+            write(&folder.join("cpu.shares"), shares)?;
+            if let Some(quota) = quota {
+                write(&folder.join("cpu.cfs_period_us"), PERIOD_US)?;
+                write(&folder.join("cpu.cfs_quota_us"), quota)?;
+            }
+        } else if let Some(weight) = self.v2_has("cpu.weight") {
+            write(&weight, 1 + (shares - 2) * 9999 / 262_142)?;
+            if let (Some(quota), Some(max)) = (quota, self.v2_has("cpu.max")) {
+                write(&max, format_args!("{quota} {PERIOD_US}"))?;
+            }
+        } else {
+            eprintln!("no cpu controller: CPU shares are not enforced");
+        }
+        Ok(())
+    }
+
+    /// Lets in the harmless devices and those that a bind names; everything when privileged.
+    fn fence_devices(&mut self, c: &Container) -> Result<(), Fail> {
+        if c.privileged {
+            return Ok(());
+        }
+        let rules = devices::allowed(c);
+        if let Some(folder) = self.v1("devices") {
+            write(&folder.join("devices.deny"), "a")?;
+            for rule in &rules {
+                write(&folder.join("devices.allow"), rule)?;
+            }
+            self.devices_fenced = true;
+        } else if let Some(v2) = &self.v2 {
+            match sys::attach_device_filter(rustix::fd::AsFd::as_fd(&v2.fd), &devices::program(&rules)) {
+                Ok(()) => self.devices_fenced = true,
+                Err(e) => eprintln!("no device filter ({e}): the container cannot make device files"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The group to clone the container into, where the kernel and the limit allow that.
+    pub fn clone_target(&self) -> Option<&OwnedFd> {
+        self.v2.as_ref().filter(|_| self.memory.is_none_or(|m| m >= SMALL_MEMORY)).map(|v2| &v2.fd)
+    }
+
+    /// Notes that the container was cloned into [`Self::clone_target`].
+    pub fn joined_by_clone(&mut self) {
+        if let Some(v2) = &mut self.v2 {
+            v2.joined_by_clone = true;
+        }
+    }
+
+    /// The groups of version 1 as the first process joins them: before its set-up, and when its program is about to run.
+    pub fn joins(&self) -> (Vec<&Path>, Option<&Path>) {
+        let early = self.v1.iter().filter(|(n, _)| *n != "memory").map(|(_, p)| p.as_path());
+        (early.collect(), self.v1("memory"))
+    }
+
+    /// Puts it into the group of version 2 if it is not there yet, and sets the limit of memory: its program is about to
+    /// run.
+    pub fn join_last(&self, pid: Pid) -> Result<(), Fail> {
+        let Some(v2) = &self.v2 else { return Ok(()) };
+        if let (Some(bytes), Some(max)) = (self.memory, self.v2_has("memory.max")) {
+            if let Some(swap) = self.v2_has("memory.swap.max") {
+                write(&swap, 0)?;
+            }
+            if let Some(group) = self.v2_has("memory.oom.group") {
+                write(&group, 1)?;
+            }
+            write(&max, bytes)?;
+        }
+        if v2.joined_by_clone {
+            return Ok(());
+        }
+        write(&v2.folder.join("cgroup.procs"), pid.as_raw_nonzero())
+    }
+
+    /// The groups' folders with the name that a container sees them under; the name is empty for version 2.
+    pub fn views(&self) -> Vec<(&'static str, &Path)> {
+        let v1 = self.v1.iter().map(|(n, p)| (*n, p.as_path()));
+        if self.v1.is_empty() {
+            return self.v2.iter().map(|v2| ("", v2.folder.as_path())).collect();
+        }
+        v1.collect()
+    }
+
+    /// What the groups counted. Ask before they are removed.
+    pub fn usage(&self) -> Usage {
+        if let Some(folder) = self.v1("memory") {
+            return Usage {
+                oom: counter(&folder.join("memory.oom_control"), "oom_kill") > 0,
+                peak: number(&folder.join("memory.max_usage_in_bytes")),
+            };
+        }
+        let Some(v2) = &self.v2 else { return Usage { oom: false, peak: None } };
+        Usage {
+            oom: counter(&v2.folder.join("memory.events"), "oom_kill") > 0,
+            peak: number(&v2.folder.join("memory.peak")),
+        }
+    }
+
+    /// Ends what is left in the groups and removes them.
+    pub fn remove(&self) {
+        let v2 = self.v2.iter().map(|v2| v2.folder.clone());
+        let folders: Vec<PathBuf> = self.v1.iter().map(|(_, p)| p.clone()).chain(v2).collect();
+        if cgroup::remove(&folders, Duration::ZERO).is_ok() {
+            return;
+        }
+        if !cgroup::kill_all(&folders, Duration::from_secs(10)) {
+            eprintln!("processes are left in cgroup {:?}", folders.first());
+        }
+        if let Err(e) = cgroup::remove(&folders, Duration::from_secs(2)) {
+            eprintln!("remove cgroups: {e}");
+        }
+    }
+}
+
+/// Makes `cgroup` below `base` with as many of the `wanted` controllers as there are.
+fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<PathBuf> {
+    let folder = base.join(cgroup);
+    std::fs::create_dir_all(&folder)?;
+    let mut at = base.to_path_buf();
+    for part in Path::new(cgroup) {
+        let control = at.join("cgroup.subtree_control");
+        let enabled = std::fs::read_to_string(&control)?;
+        for name in wanted.iter().filter(|w| !enabled.split_whitespace().any(|e| e == **w)) {
+            if let Err(e) = std::fs::write(&control, format!("+{name}")) {
+                eprintln!("enable {name} in {}: {e}", at.display());
+            }
+        }
+        at.push(part);
+    }
+    if wanted.contains(&"memory") && !folder.join("memory.max").exists() {
+        let _ = std::fs::remove_dir(&folder);
+        return Err(io::Error::other(format!("no memory controller in {}", folder.display())));
+    }
+    Ok(folder)
+}
+
+fn write(file: &Path, value: impl Display) -> Result<(), Fail> {
+    use io::Write;
+    let text = value.to_string();
+    let opened = std::fs::OpenOptions::new().write(true).open(file);
+    opened
+        .and_then(|mut f| f.write_all(text.as_bytes()))
+        .during(format_args!("write {text} to {}", file.display()))
+}
+
+fn number(file: &Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn counter(file: &Path, name: &str) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let value = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+    value.unwrap_or(0)
+}

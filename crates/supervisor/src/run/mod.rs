@@ -1,0 +1,148 @@
+//! The run of one attempt, from the locked folder to the exit record.
+//!
+//! An exit record comes out in every case in which this process lives. Never here: the container's inside (child),
+//! waiting (watch), control groups (limits).
+
+mod child;
+mod clock;
+mod devices;
+mod fail;
+mod folder;
+mod launch;
+mod limits;
+mod output;
+pub mod probe;
+mod scratch;
+mod sys;
+mod watch;
+
+use batchyard_supervisor::{Container, ContainerExit, Exit, Task, Why};
+use fail::{During, Fail};
+use folder::Folder;
+use limits::Limits;
+use output::Log;
+use rustix::fd::OwnedFd;
+use rustix::process::WaitStatus;
+use std::path::Path;
+use std::process::ExitCode;
+use watch::{Ended, Watch};
+
+/// Runs the attempt of `path`. A failure code only when not even an exit record could be written.
+pub fn attempt(path: &Path) -> ExitCode {
+    // A group leader cannot start a session; then it is one's own already, or the server's to care for.
+    let _ = rustix::process::setsid();
+    sys::ignore_signal(libc::SIGPIPE);
+    let signals = match sys::signal_fd(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]) {
+        Ok(fd) => fd,
+        Err(e) => return give_up("listen for signals", e),
+    };
+    if let Err(e) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        eprintln!("become a subreaper: {e}");
+    }
+    let folder = match Folder::open(path) {
+        Ok(folder) => folder,
+        Err(e) => return give_up(&format!("open the attempt folder {}", path.display()), e),
+    };
+    let task = folder.task();
+    let exit = match &task {
+        Ok(task) => run(&folder, task, signals),
+        Err(e) => start_failed(&Fail::daemon(format_args!("the task cannot be read: {e}")), &[]),
+    };
+    let written = folder.write_exit(&exit);
+    if let Ok(Task { wake: Some(socket), task_id, .. }) = &task {
+        folder.wake(socket, task_id);
+    }
+    folder.sync();
+    // What a job left may be a lot: nobody waits for its removal, but the lock tells when it is done.
+    for container in task.iter().flat_map(|t| &t.containers) {
+        scratch::clear(&container.scratch);
+    }
+    folder.release();
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => give_up("write the exit record", e),
+    }
+}
+
+fn give_up(what: &str, e: rustix::io::Errno) -> ExitCode {
+    eprintln!("{what}: {e}");
+    ExitCode::FAILURE
+}
+
+fn run(folder: &Folder, task: &Task, signals: OwnedFd) -> Exit {
+    let [container] = task.containers.as_slice() else {
+        let count = task.containers.len();
+        let text = format!("this version runs exactly one container, the task has {count}");
+        return start_failed(&Fail::daemon(text), &task.containers);
+    };
+    let control = folder.control().map_err(|e| eprintln!("open the control FIFO: {e}")).ok();
+    if folder.stop_request(task.stop_grace_s).is_some() {
+        return finished(container, Ended::stopped_before_start(), None, 0);
+    }
+    match run_container(folder, task, container, signals, control) {
+        Ok(exit) => exit,
+        Err(fail) => start_failed(&fail, &task.containers),
+    }
+}
+
+fn run_container(
+    folder: &Folder,
+    task: &Task,
+    container: &Container,
+    signals: OwnedFd,
+    control: Option<OwnedFd>,
+) -> Result<Exit, Fail> {
+    scratch::prepare(&container.scratch)
+        .during(format_args!("prepare scratch folder {}", container.scratch))?;
+    let mut limits = Limits::make(task, container)?;
+    let mut log = Log::open(&container.log, container.log_cap, container.disk_floor);
+    let ended = launch::launch(container, &mut limits).and_then(|started| {
+        let watch = Watch::new(folder, task, container, &limits, signals, control)?;
+        Ok(watch.follow(started, &mut log))
+    });
+    log.finish();
+    let usage = limits.usage();
+    limits.remove();
+    Ok(finished(container, ended?, Some(usage), log.dropped()))
+}
+
+fn finished(c: &Container, ended: Ended, usage: Option<limits::Usage>, dropped_lines: u64) -> Exit {
+    let ran = ended.code.is_some();
+    let container = ContainerExit {
+        code: ended.code,
+        oom: ran && usage.as_ref().is_some_and(|u| u.oom),
+        dropped_lines,
+        peak_memory: usage.filter(|_| ran).and_then(|u| u.peak),
+        ..never_ran(c)
+    };
+    Exit {
+        why: ended.why,
+        text: ended.failure.map(|f| f.0),
+        started_ms: ended.started_ms,
+        stopped_ms: ended.stopped_ms,
+        containers: vec![container],
+    }
+}
+
+fn start_failed(fail: &Fail, containers: &[Container]) -> Exit {
+    Exit {
+        why: Why::StartFailed,
+        text: Some(fail.0.clone()),
+        started_ms: None,
+        stopped_ms: clock::wall_ms(),
+        containers: containers.iter().map(never_ran).collect(),
+    }
+}
+
+fn never_ran(c: &Container) -> ContainerExit {
+    ContainerExit { name: c.name.clone(), code: None, oom: false, dropped_lines: 0, peak_memory: None }
+}
+
+/// A process's end as an exit code: its own, or 128 and the signal that ended it.
+fn code_of(status: WaitStatus) -> i32 {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => 255,
+    }
+}
