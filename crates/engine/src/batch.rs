@@ -1,0 +1,111 @@
+//! What the running batch has changed so far: each row once, however often it changes. Never here: what a change means.
+
+use crate::change::{AttemptRow, Change, JobRow};
+use crate::effect::Effect;
+use crate::ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, JobId, QueueId};
+use crate::job::Job;
+use crate::resource::JobDefinition;
+use crate::slab::{Key, Slab};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Changes and effects since the last [`crate::Engine::take`].
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    environments: BTreeSet<ComputeEnvironmentId>,
+    queues: BTreeSet<QueueId>,
+    definitions: Vec<Change>,
+    /// New jobs with the part of their row that is written once.
+    inserted: Vec<(Key, Box<JobRow>)>,
+    /// Older jobs whose rows change.
+    touched: Vec<Key>,
+    attempts: BTreeMap<(JobId, AttemptNumber), AttemptRow>,
+    effects: Vec<Effect>,
+    /// Jobs that ended; they stay in memory until this batch is durable.
+    pub ended: Vec<Key>,
+}
+
+impl Batch {
+    pub(crate) fn environment(&mut self, id: ComputeEnvironmentId) {
+        self.environments.insert(id);
+    }
+
+    pub(crate) fn queue(&mut self, id: QueueId) {
+        self.queues.insert(id);
+    }
+
+    pub(crate) fn new_definition(&mut self, definition: JobDefinition) {
+        self.definitions.push(Change::InsertJobDefinition(definition));
+    }
+
+    pub(crate) fn deactivate(&mut self, id: DefinitionId, at_ms: i64) {
+        self.definitions.push(Change::DeactivateJobDefinition(id, at_ms));
+    }
+
+    /// A new job; its changes within this batch become part of its insertion.
+    pub(crate) fn insert(&mut self, jobs: &mut Slab<Job>, key: Key, row: Box<JobRow>) {
+        jobs[key].dirty = true;
+        self.inserted.push((key, row));
+    }
+
+    /// A job's row must be written.
+    pub(crate) fn touch(&mut self, jobs: &mut Slab<Job>, key: Key) {
+        if !std::mem::replace(&mut jobs[key].dirty, true) {
+            self.touched.push(key);
+        }
+    }
+
+    pub(crate) fn attempt(&mut self, row: &AttemptRow) {
+        self.attempts.insert((row.job, row.attempt), row.clone());
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Rows as they stand now, and the effects. What was removed goes first, so that its name is free for a new one.
+    pub(crate) fn drain(&mut self, state: &mut State) -> (Vec<Change>, Vec<Effect>) {
+        let mut changes = self.drain_resources(state);
+        changes.append(&mut self.definitions);
+        for (key, row) in self.inserted.drain(..) {
+            let job = &mut state.jobs[key];
+            job.dirty = false;
+            changes.push(Change::InsertJob(row, job.hot.clone()));
+        }
+        for key in self.touched.drain(..) {
+            let job = &mut state.jobs[key];
+            job.dirty = false;
+            changes.push(Change::UpdateJob(job.hot.clone()));
+        }
+        changes.extend(std::mem::take(&mut self.attempts).into_values().map(Change::PutAttempt));
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.retain(|effect| match effect {
+            Effect::Start(start) => state.attempts.contains_key(&start.task),
+            Effect::Stop { task, .. } => state.attempts.contains_key(task),
+            Effect::Forget { .. } | Effect::Wake(_) => true,
+        });
+        (changes, effects)
+    }
+
+    fn drain_resources(&mut self, state: &State) -> Vec<Change> {
+        let queues = std::mem::take(&mut self.queues);
+        let environments = std::mem::take(&mut self.environments);
+        let (mut gone, mut put) = (Vec::new(), Vec::new());
+        for id in queues {
+            match state.queues.get(&id) {
+                Some(queue) => put.push(Change::PutJobQueue(queue.row.clone())),
+                None => gone.push(Change::RemoveJobQueue(id)),
+            }
+        }
+        let mut environments_put = Vec::new();
+        for id in environments {
+            match state.environments.get(&id) {
+                Some(e) => environments_put.push(Change::PutComputeEnvironment(e.row.clone())),
+                None => gone.push(Change::RemoveComputeEnvironment(id)),
+            }
+        }
+        gone.append(&mut environments_put);
+        gone.append(&mut put);
+        gone
+    }
+}

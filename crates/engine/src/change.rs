@@ -1,0 +1,127 @@
+//! Rows as the engine wants them written, all of one batch in one transaction.
+//!
+//! A job's row is split as the store splits it: what is written once ([`JobRow`]) and what changes ([`JobHot`]). However
+//! often a job changes within a batch, it is written once. Never here: SQL.
+
+use crate::ids::{
+    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId,
+};
+use crate::job::status::JobStatus;
+use crate::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use std::sync::Arc;
+
+/// A row written or removed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Inserted, or replaced by id.
+    PutComputeEnvironment(ComputeEnvironment),
+    /// Gone.
+    RemoveComputeEnvironment(ComputeEnvironmentId),
+    /// Inserted, or replaced by id.
+    PutJobQueue(JobQueue),
+    /// Gone.
+    RemoveJobQueue(QueueId),
+    /// Inserted.
+    InsertJobDefinition(JobDefinition),
+    /// INACTIVE from this wall millisecond on.
+    DeactivateJobDefinition(DefinitionId, i64),
+    /// A new job: the part that is written once and how it stands at the end of the batch.
+    InsertJob(Box<JobRow>, JobHot),
+    /// How an older job stands at the end of the batch.
+    UpdateJob(JobHot),
+    /// Inserted, or replaced by job and number.
+    PutAttempt(AttemptRow),
+}
+
+/// The part of a job that is written once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRow {
+    /// Public id.
+    pub uuid: JobUuid,
+    /// `jobName`.
+    pub name: Arc<str>,
+    /// Its queue.
+    pub queue: QueueId,
+    /// The revision that it was made from.
+    pub definition: DefinitionId,
+    /// Account that it belongs to.
+    pub account: Arc<str>,
+    /// ARN of who submitted it.
+    pub submitter: Arc<str>,
+    /// `createdAt`, wall milliseconds.
+    pub created_ms: i64,
+    /// Everything that the engine must know again after a restart, see [`JobFacts`].
+    pub facts: JobFacts,
+    /// Everything else as JSON text.
+    pub body: Arc<str>,
+}
+
+/// What the engine reads back of an open job at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFacts {
+    /// What its environments must be.
+    pub platform: crate::resource::Platform,
+    /// What each attempt needs.
+    pub needs: crate::resource::Needs,
+    /// When to try again.
+    pub retry: crate::job::retry::RetryStrategy,
+    /// Seconds of RUNNING after which an attempt is ended.
+    pub timeout_s: Option<u32>,
+}
+
+/// The part of a job that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobHot {
+    /// Row id.
+    pub id: JobId,
+    /// Its state.
+    pub status: JobStatus,
+    /// `statusReason`.
+    pub status_reason: Option<Arc<str>>,
+    /// Attempts that have begun; the newest one's number.
+    pub attempts: AttemptNumber,
+    /// `startedAt` of the newest attempt that ran, wall milliseconds.
+    pub started_ms: Option<i64>,
+    /// `stoppedAt`, wall milliseconds, once it is terminal.
+    pub stopped_ms: Option<i64>,
+    /// A cancel was accepted.
+    pub cancelled: bool,
+    /// A terminate was accepted, with these words.
+    pub terminated: Option<Arc<str>>,
+}
+
+/// One attempt. Open while it has no `stopped_ms`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The job.
+    pub job: JobId,
+    /// From 1.
+    pub attempt: AttemptNumber,
+    /// Its public id.
+    pub task: TaskId,
+    /// Where it was placed.
+    pub environment: ComputeEnvironmentId,
+    /// Where it was placed.
+    pub host: HostId,
+    /// When it was placed, wall milliseconds.
+    pub placed_ms: i64,
+    /// When its program began, wall milliseconds.
+    pub started_ms: Option<i64>,
+    /// When it ended, wall milliseconds.
+    pub stopped_ms: Option<i64>,
+    /// The attempt's `statusReason`.
+    pub status_reason: Option<Arc<str>>,
+    /// Each container, in the task's order; empty until it ended.
+    pub containers: Vec<ContainerResult>,
+}
+
+/// How one container of an ended attempt did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerResult {
+    /// `default` for a single one.
+    pub name: Arc<str>,
+    /// Absent when no process of it ran.
+    pub exit_code: Option<i32>,
+    /// ECS's reason, at most 255 characters.
+    pub reason: Option<Arc<str>>,
+}

@@ -1,0 +1,87 @@
+use super::*;
+
+fn exit(why: Why, code: Option<i32>, oom: bool) -> TaskExit {
+    let containers = vec![ContainerExit { name: "default".into(), code, oom }];
+    TaskExit { why, started_ms: Some(10), stopped_ms: 20, containers }
+}
+
+fn told(exit: &TaskExit, terminated: Option<&str>) -> (bool, bool, String, Option<i32>, Option<String>) {
+    let ending = Ending::of_exit(exit, terminated.map(Arc::from).as_ref());
+    let container = &ending.containers[0];
+    let reason = container.reason.as_ref().map(ToString::to_string);
+    (ending.success, ending.may_retry, ending.reason.to_string(), container.exit_code, reason)
+}
+
+/// Spec jobs §1.5: the text is the same for any exit code.
+#[test]
+fn a_container_that_ends_by_itself() {
+    let text = EXITED.to_owned();
+    assert_eq!(told(&exit(Why::Exit, Some(0), false), None), (true, false, text.clone(), Some(0), None));
+    assert_eq!(told(&exit(Why::Exit, Some(3), false), None), (false, true, text, Some(3), None));
+}
+
+/// Spec jobs §1.5: memory; a killed child does not make a good end bad.
+#[test]
+fn killed_for_memory() {
+    let (text, oom) = (EXITED.to_owned(), Some(OUT_OF_MEMORY.to_owned()));
+    assert_eq!(told(&exit(Why::Exit, Some(137), true), None), (false, true, text.clone(), Some(137), oom));
+    assert_eq!(told(&exit(Why::Exit, Some(0), true), None), (true, false, text, Some(0), None));
+}
+
+/// Spec jobs §7: never retried, whatever the program made of SIGTERM.
+#[test]
+fn a_timeout_is_a_failure_even_with_exit_code_0() {
+    let text = TIMED_OUT.to_owned();
+    assert_eq!(
+        told(&exit(Why::Timeout, Some(137), false), None),
+        (false, false, text.clone(), Some(137), None)
+    );
+    assert_eq!(told(&exit(Why::Timeout, Some(0), false), None), (false, false, text, Some(0), None));
+}
+
+/// Spec jobs §8: the caller's words win over every end, the exit code stays the container's own.
+#[test]
+fn the_words_of_a_terminate_win() {
+    for why in [Why::Exit, Why::Timeout, Why::Stopped, Why::StartFailed("x".into())] {
+        for code in [0, 143] {
+            let (success, may_retry, text, exit_code, _) =
+                told(&exit(why.clone(), Some(code), false), Some("enough"));
+            assert_eq!((success, may_retry, text.as_str(), exit_code), (false, false, "enough", Some(code)));
+        }
+    }
+    let lost = Ending::of_loss(Some("i-1"), 5, Some(&"enough".into()));
+    assert_eq!((lost.may_retry, &*lost.reason), (false, "enough"));
+}
+
+/// Spec jobs §1.5: no exit code, the agent's words cut to 255 characters (not bytes).
+#[test]
+fn a_failed_start() {
+    let words: Arc<str> = format!("CannotPullContainerError: {}", "é".repeat(300)).into();
+    let start = TaskExit { containers: vec![], ..exit(Why::StartFailed(words), None, false) };
+    let ending = Ending::of_exit(&start, None);
+    assert_eq!((ending.success, ending.may_retry, &*ending.reason), (false, true, NOT_STARTED));
+    let [container] = ending.containers.as_slice() else { panic!("one container") };
+    let reason = container.reason.as_deref().expect("a reason");
+    assert_eq!((&*container.name, container.exit_code), ("default", None));
+    assert_eq!(reason.chars().count(), 255);
+    assert!(reason.starts_with("CannotPullContainerError: éé"));
+}
+
+/// Spec jobs §1.5: ends with a period, no exit code.
+#[test]
+fn host_loss() {
+    let ending = Ending::of_loss(Some("i-0123456789abcdef0"), 5, None);
+    assert_eq!(&*ending.reason, "Host EC2 (instance i-0123456789abcdef0) terminated.");
+    assert_eq!((ending.success, ending.may_retry, ending.containers[0].exit_code), (false, true, None));
+}
+
+/// The retry rules look at the container that failed, not at its sidecar.
+#[test]
+fn the_failed_container_decides() {
+    let container = |name: &str, code| ContainerExit { name: name.into(), code: Some(code), oom: false };
+    let two =
+        TaskExit { containers: vec![container("a", 0), container("b", 7)], ..exit(Why::Exit, None, false) };
+    let ending = Ending::of_exit(&two, None);
+    assert!(!ending.success);
+    assert_eq!(ending.deciding().and_then(|c| c.exit_code), Some(7));
+}

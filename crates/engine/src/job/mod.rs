@@ -1,0 +1,40 @@
+//! One job: its life cycle, its retries, how its end is told. Never here: queues and hosts.
+
+pub(crate) mod end;
+pub mod retry;
+pub mod status;
+
+use crate::change::{JobFacts, JobHot};
+use crate::ids::{JobUuid, QueueId, TaskId};
+use status::Event;
+
+/// A job that has not ended, or whose end is not durable yet.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// How it stands, as its row will say.
+    pub hot: JobHot,
+    /// Public id.
+    pub uuid: JobUuid,
+    /// Its queue.
+    pub queue: QueueId,
+    /// What decides over it.
+    pub facts: JobFacts,
+    /// Its open attempt; present exactly while it is placed.
+    pub task: Option<TaskId>,
+    /// The running batch already knows that its row must be written.
+    pub dirty: bool,
+}
+
+// A million waiting jobs must fit into a small machine.
+const _: () = assert!(size_of::<Option<Job>>() <= 200);
+
+impl Job {
+    /// Moves it to the state after an event.
+    pub(crate) fn advance(&mut self, event: Event) {
+        let next = self.hot.status.on(event);
+        debug_assert!(next.is_some(), "{:?} is not allowed in {:?}", event, self.hot.status);
+        if let Some(next) = next {
+            self.hot.status = next;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The end of attempts and jobs, and what it gives back. Never here: who may use it next.
+
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::ids::TaskId;
+use crate::input::Now;
+use crate::job::end::Ending;
+use crate::job::retry::FailedAttempt;
+use crate::job::status::Event;
+use crate::slab::Key;
+use std::sync::Arc;
+
+impl Engine {
+    /// Closes an open attempt; its job ends with it or waits for the next one (spec jobs §1.1, §7).
+    pub(crate) fn finish_attempt(&mut self, task: TaskId, ending: Ending) {
+        let Some(mut attempt) = self.state.release(task) else { return };
+        let row = &mut attempt.row;
+        row.started_ms = row.started_ms.or(ending.started_ms);
+        row.stopped_ms = Some(ending.stopped_ms);
+        row.status_reason = Some(self.state.shared.text(ending.reason.clone()));
+        row.containers.clone_from(&ending.containers);
+        self.batch.attempt(row);
+        self.batch.effect(Effect::Forget { task, host: row.host });
+        self.state.agenda.environments.insert(row.environment);
+
+        let job = &mut self.state.jobs[attempt.key];
+        job.task = None;
+        job.hot.started_ms = row.started_ms.or(job.hot.started_ms);
+        let container = ending.deciding();
+        let failed = FailedAttempt {
+            number: row.attempt,
+            status_reason: &ending.reason,
+            reason: container.and_then(|c| c.reason.as_deref()),
+            exit_code: container.and_then(|c| c.exit_code),
+        };
+        if ending.success {
+            self.end_job(attempt.key, Event::Succeeded, ending.reason, ending.stopped_ms);
+        } else if ending.may_retry && job.facts.retry.wants_another(failed) {
+            self.make_runnable(attempt.key, Event::Retried);
+        } else {
+            self.end_job(attempt.key, Event::Failed, ending.reason, ending.stopped_ms);
+        }
+        self.remove_idle_environment(attempt.row.environment);
+    }
+
+    /// Ends a waiting job. Another head is another chance, so a pass is due.
+    pub(crate) fn fail_waiting(&mut self, key: Key, reason: Arc<str>, now: Now) {
+        if self.leave_queue(key) {
+            self.state.agenda.queues.insert(self.state.jobs[key].queue);
+        }
+        self.end_job(key, Event::Failed, reason, now.wall_ms);
+    }
+
+    /// SUCCEEDED or FAILED. It stays in memory until that is durable.
+    fn end_job(&mut self, key: Key, event: Event, reason: Arc<str>, stopped_ms: i64) {
+        let job = &mut self.state.jobs[key];
+        job.advance(event);
+        job.hot.status_reason = Some(self.state.shared.text(reason));
+        job.hot.stopped_ms = Some(stopped_ms);
+        let id = job.queue;
+        if let Some(queue) = self.state.queues.get_mut(&id) {
+            queue.open -= 1;
+        }
+        self.batch.touch(&mut self.state.jobs, key);
+        self.batch.ended.push(key);
+        self.remove_idle_queue(id);
+    }
+
+    /// Takes a waiting job out of its queue. True when it was the head.
+    pub(crate) fn leave_queue(&mut self, key: Key) -> bool {
+        let job = &self.state.jobs[key];
+        let Some(queue) = self.state.queues.get_mut(&job.queue) else { return false };
+        if queue.told == Some(key) {
+            queue.told = None;
+        }
+        queue.waiting.remove(&job.hot)
+    }
+
+    /// Gives a job another `statusReason`.
+    pub(crate) fn say(&mut self, key: Key, text: Arc<str>) {
+        self.state.jobs[key].hot.status_reason = Some(text);
+        self.batch.touch(&mut self.state.jobs, key);
+    }
+}

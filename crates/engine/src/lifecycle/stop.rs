@@ -1,0 +1,81 @@
+//! CancelJob and TerminateJob (spec jobs §8), and the end of a deleted queue's jobs. Never here: how a container is
+//! stopped.
+
+use crate::effect::Effect;
+use crate::engine::Engine;
+use crate::ids::QueueId;
+use crate::input::{Now, Reply, StopRequest};
+use crate::job::end::QUEUE_DELETED;
+use crate::resource::Status;
+use crate::slab::Key;
+use std::sync::Arc;
+
+/// Seconds between SIGTERM and SIGKILL (spec jobs §7, §8).
+pub(crate) const STOP_GRACE_S: u32 = 30;
+/// Jobs of deleted queues that end within one batch, so that others are answered in between.
+const ENDED_AT_ONCE: usize = 1000;
+
+impl Engine {
+    /// Ends a job that is not placed; otherwise accepted and without effect.
+    pub(crate) fn cancel(&mut self, request: &StopRequest, now: Now) -> Reply {
+        if let Some(&key) = self.state.by_uuid.get(&request.job)
+            && self.state.jobs[key].hot.status.can_cancel()
+        {
+            self.state.jobs[key].hot.cancelled = true;
+            self.fail_waiting(key, request.reason.clone(), now);
+        }
+        Reply::Done
+    }
+
+    /// Ends a job in any state.
+    pub(crate) fn terminate(&mut self, request: &StopRequest, now: Now) -> Reply {
+        if let Some(&key) = self.state.by_uuid.get(&request.job) {
+            let status = self.state.jobs[key].hot.status;
+            if status.can_cancel() {
+                self.state.jobs[key].hot.terminated = Some(request.reason.clone());
+                self.fail_waiting(key, request.reason.clone(), now);
+            } else if status.is_placed() {
+                self.stop_placed(key, request.reason.clone());
+            }
+        }
+        Reply::Done
+    }
+
+    /// Asks once for the end of a placed job; the first words stay.
+    pub(crate) fn stop_placed(&mut self, key: Key, reason: Arc<str>) {
+        let job = &mut self.state.jobs[key];
+        if job.hot.terminated.is_some() {
+            return;
+        }
+        job.hot.terminated = Some(reason);
+        let attempt = job.task.and_then(|task| self.state.attempts.get(&task));
+        if let Some(row) = attempt.map(|attempt| &attempt.row) {
+            self.batch.effect(Effect::Stop { task: row.task, host: row.host, grace_s: STOP_GRACE_S });
+        }
+        self.batch.touch(&mut self.state.jobs, key);
+    }
+
+    /// Ends waiting jobs of queues in DELETING, so many at a time.
+    pub(crate) fn end_jobs_of_deleted_queues(&mut self, now: Now) {
+        let mut doomed: Vec<Key> = Vec::new();
+        for queue in self.state.queues.values().filter(|queue| queue.row.status == Status::Deleting) {
+            doomed.extend(queue.waiting.iter().take(ENDED_AT_ONCE - doomed.len()));
+        }
+        let reason: Arc<str> = QUEUE_DELETED.into();
+        for key in doomed {
+            self.fail_waiting(key, reason.clone(), now);
+        }
+    }
+
+    /// Asks for another turn at once when jobs of deleted queues are left.
+    pub(crate) fn come_back_for_deleted_queues(&mut self, now: Now) {
+        let left = |id: &QueueId| {
+            let queue = &self.state.queues[id];
+            queue.row.status == Status::Deleting && !queue.waiting.is_empty()
+        };
+        if let Some(id) = self.state.queues.keys().copied().find(left) {
+            self.state.agenda.queues.insert(id);
+            self.batch.effect(Effect::Wake(now.mono_ms));
+        }
+    }
+}

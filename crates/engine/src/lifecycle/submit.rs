@@ -1,0 +1,114 @@
+//! SubmitJob (spec jobs §2). Never here: merging and checking of the request, which the handler has done.
+
+use crate::change::{JobFacts, JobHot, JobRow};
+use crate::engine::{Engine, refused};
+use crate::ids::{JobId, QueueId};
+use crate::input::{Now, Refusal, RefusalKind, Reply, Submission};
+use crate::job::Job;
+use crate::job::retry::RetryStrategy;
+use crate::job::status::{Event, JobStatus};
+use crate::resource::{Platform, State as OnOff, Status};
+use crate::slab::Key;
+
+impl Engine {
+    /// Takes a job in: RUNNABLE at once, since nothing but room holds it back.
+    pub(crate) fn submit(&mut self, submission: Submission, now: Now) -> Result<Reply, Refusal> {
+        let Some(definition) = self.state.definitions.get(submission.definition) else {
+            return Ok(Reply::Stale);
+        };
+        if !definition.active {
+            let (name, revision) = (&definition.name, definition.revision);
+            let message = format!("JobDefinition {name}:{revision} is not in ACTIVE status");
+            return Err(refused(RefusalKind::WrongState, message));
+        }
+        if !self.state.queues.contains_key(&submission.queue)
+            || self.state.by_uuid.contains_key(&submission.uuid)
+        {
+            return Ok(Reply::Stale);
+        }
+        self.accepts_submissions(submission.queue)?;
+        self.can_run(submission.queue, submission.platform)?;
+        let id = self.insert_job(submission, now);
+        Ok(Reply::Job(id))
+    }
+
+    fn accepts_submissions(&self, id: QueueId) -> Result<(), Refusal> {
+        let queue = &self.state.queues[&id].row;
+        let message = match (queue.status, queue.state) {
+            (Status::Deleting, _) => format!("JobQueue {} is being deleted", queue.name),
+            (_, OnOff::Disabled) => {
+                format!("JobQueue {} is in DISABLED state, enable it to submit jobs", queue.name)
+            }
+            _ => return Ok(()),
+        };
+        Err(refused(RefusalKind::WrongState, message))
+    }
+
+    fn can_run(&self, id: QueueId, platform: Platform) -> Result<(), Refusal> {
+        let environments = &self.state.queues[&id].row.environments;
+        let mut rows = environments.iter().filter_map(|id| Some(&self.state.environments.get(id)?.row));
+        if rows.any(|row| row.platform == platform) {
+            return Ok(());
+        }
+        let message = format!(
+            "Job Queue is attached to Compute Environment that can not run Jobs with capability {}",
+            platform.capability()
+        );
+        Err(refused(RefusalKind::Impossible, message))
+    }
+
+    fn insert_job(&mut self, submission: Submission, now: Now) -> JobId {
+        self.state.last.job += 1;
+        let id = JobId(self.state.last.job);
+        let hot = JobHot {
+            id,
+            status: JobStatus::Submitted,
+            status_reason: None,
+            attempts: 0,
+            started_ms: None,
+            stopped_ms: None,
+            cancelled: false,
+            terminated: None,
+        };
+        let rules = self.state.shared.rules(submission.retry.rules);
+        let facts = JobFacts {
+            platform: submission.platform,
+            needs: submission.needs,
+            retry: RetryStrategy { rules, ..submission.retry },
+            timeout_s: submission.timeout_s,
+        };
+        let row = Box::new(JobRow {
+            uuid: submission.uuid,
+            name: submission.name,
+            queue: submission.queue,
+            definition: submission.definition,
+            account: submission.account,
+            submitter: submission.submitter,
+            created_ms: now.wall_ms,
+            facts: facts.clone(),
+            body: submission.body,
+        });
+        let (uuid, queue) = (submission.uuid, submission.queue);
+        let key = self.state.jobs.insert(Job { hot, uuid, queue, facts, task: None, dirty: false });
+        self.state.by_uuid.insert(uuid, key);
+        self.batch.insert(&mut self.state.jobs, key, row);
+        if let Some(queue) = self.state.queues.get_mut(&queue) {
+            queue.open += 1;
+        }
+        self.make_runnable(key, Event::Ready);
+        id
+    }
+
+    /// To RUNNABLE, into its queue. A pass is due only when it is the head: behind one that waits it changes nothing.
+    pub(crate) fn make_runnable(&mut self, key: Key, event: Event) {
+        let job = &mut self.state.jobs[key];
+        job.advance(event);
+        job.hot.status_reason = Some(self.state.shared.behind.clone());
+        if let Some(queue) = self.state.queues.get_mut(&job.queue)
+            && queue.waiting.insert(&job.hot, key)
+        {
+            self.state.agenda.queues.insert(job.queue);
+        }
+        self.batch.touch(&mut self.state.jobs, key);
+    }
+}

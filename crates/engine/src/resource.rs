@@ -1,0 +1,149 @@
+//! What a compute environment, queue, definition and host are to the engine: the facts that decide, and the body that
+//! is only carried into its row.
+//!
+//! Never here: the wire shapes. The API's handlers check those and hand in facts beside the finished body.
+
+use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, QueueId};
+use std::sync::Arc;
+
+/// `state` of a compute environment or queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Takes work.
+    Enabled,
+    /// Finishes what it has.
+    Disabled,
+}
+
+/// `status` of a compute environment or queue (spec infrastructure §1.2, §3.1). What is gone has no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Being made.
+    Creating,
+    /// Being changed.
+    Updating,
+    /// Waits for its last job.
+    Deleting,
+    /// Works.
+    Valid,
+    /// Cannot work; the reason is in the row.
+    Invalid,
+}
+
+/// What runs the jobs of a compute environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// EC2 and SPOT shapes, and unmanaged ECS hosts.
+    Ec2,
+    /// FARGATE and FARGATE_SPOT shapes.
+    Fargate,
+    /// ECS_MANAGED_INSTANCES.
+    ManagedInstances,
+    /// Kubernetes.
+    Eks,
+}
+
+impl Platform {
+    /// AWS's name of the capability that a job asks for; EKS, which has none, by its own name.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Ec2 => "EC2",
+            Self::Fargate => "FARGATE",
+            Self::ManagedInstances => "MANAGED_INSTANCES",
+            Self::Eks => "EKS",
+        }
+    }
+}
+
+/// A compute environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComputeEnvironment {
+    /// Row id; 0 on creation, the engine gives it.
+    pub id: ComputeEnvironmentId,
+    /// `computeEnvironmentName`.
+    pub name: Arc<str>,
+    /// Takes new jobs or not.
+    pub state: State,
+    /// Where its life stands.
+    pub status: Status,
+    /// `statusReason`.
+    pub status_reason: Arc<str>,
+    /// What it runs.
+    pub platform: Platform,
+    /// Its hosts are this installation's own (managed); an unmanaged one has those that join it.
+    pub managed: bool,
+    /// Upper limit of the vCPUs of its jobs at once, in thousandths. Absent for unmanaged ones.
+    pub max_vcpus_milli: Option<u64>,
+    /// Rises with every change of the row; an update names the one that it read.
+    pub version: u32,
+    /// The rest of the resource as JSON text, written to the row as it is.
+    pub body: Arc<str>,
+}
+
+/// A job queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobQueue {
+    /// Row id; 0 on creation, the engine gives it.
+    pub id: QueueId,
+    /// `jobQueueName`.
+    pub name: Arc<str>,
+    /// Takes submissions or not.
+    pub state: State,
+    /// Where its life stands.
+    pub status: Status,
+    /// `statusReason`.
+    pub status_reason: Arc<str>,
+    /// Higher first, over all queues that share hosts.
+    pub priority: i32,
+    /// Its environments in the order in which they are tried.
+    pub environments: Vec<ComputeEnvironmentId>,
+    /// Rises with every change of the row; an update names the one that it read.
+    pub version: u32,
+    /// The rest of the resource as JSON text.
+    pub body: Arc<str>,
+}
+
+/// A revision of a job definition, for its row. The engine keeps only name, revision and whether it is ACTIVE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobDefinition {
+    /// Row id; 0 on registration, the engine gives it.
+    pub id: DefinitionId,
+    /// `jobDefinitionName`.
+    pub name: Arc<str>,
+    /// From 1; 0 on registration, the engine gives it. Numbers are never used twice.
+    pub revision: u32,
+    /// ACTIVE; an INACTIVE one can't be submitted.
+    pub active: bool,
+    /// When it was registered, wall milliseconds.
+    pub created_ms: i64,
+    /// When it was deregistered, wall milliseconds.
+    pub deregistered_ms: Option<i64>,
+    /// The rest of the definition as JSON text.
+    pub body: Arc<str>,
+}
+
+/// A host that runs tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Stable over restarts for the same machine.
+    pub id: HostId,
+    /// `i-` and 17 hexadecimal digits.
+    pub instance_id: Arc<str>,
+    /// vCPUs in thousandths, found or declared.
+    pub vcpus_milli: u64,
+    /// Memory that jobs may have together, MiB, found or declared.
+    pub memory_mib: u64,
+    /// The unmanaged environment that it joined; absent: every managed one may use it.
+    pub environment: Option<ComputeEnvironmentId>,
+}
+
+/// What a job needs from a host, per attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// vCPUs in thousandths.
+    pub vcpus_milli: u32,
+    /// Memory, MiB.
+    pub memory_mib: u32,
+    /// Whole GPUs.
+    pub gpus: u16,
+}

@@ -1,0 +1,94 @@
+//! Compute environments: made, changed, deleted (spec infrastructure §1.2, §1.7, §1.8). Never here: their hosts.
+
+use crate::engine::{Engine, refused};
+use crate::ids::ComputeEnvironmentId;
+use crate::input::{Refusal, RefusalKind, Reply};
+use crate::resource::{ComputeEnvironment, State as OnOff, Status};
+use crate::state::Environment;
+
+const HEALTHY: &str = "ComputeEnvironment Healthy";
+pub(crate) const EXISTS: &str = "Object already exists";
+pub(crate) const BEING_MODIFIED: &str = "Cannot update, resource is being modified.";
+
+impl Engine {
+    pub(crate) fn create_environment(&mut self, mut row: ComputeEnvironment) -> Result<Reply, Refusal> {
+        if self.state.environments.values().any(|other| other.row.name == row.name) {
+            return Err(refused(RefusalKind::Exists, EXISTS));
+        }
+        self.state.last.compute_environment += 1;
+        row.id = ComputeEnvironmentId(self.state.last.compute_environment);
+        row.version = 1;
+        settle(&mut row);
+        let id = row.id;
+        self.state.environments.insert(id, Environment::new(row));
+        self.environment_changed(id);
+        Ok(Reply::ComputeEnvironment(id))
+    }
+
+    pub(crate) fn update_environment(&mut self, mut row: ComputeEnvironment) -> Result<Reply, Refusal> {
+        let Some(environment) = self.state.environments.get_mut(&row.id) else { return Ok(Reply::Stale) };
+        let old = &environment.row;
+        if old.status == Status::Deleting {
+            return Err(refused(RefusalKind::WrongState, BEING_MODIFIED));
+        }
+        if old.version != row.version {
+            return Ok(Reply::Stale);
+        }
+        if (old.platform, old.managed) != (row.platform, row.managed) {
+            let message =
+                format!("compute environment {} cannot change its type, create another one", old.name);
+            return Err(refused(RefusalKind::WrongState, message));
+        }
+        row.name = old.name.clone();
+        row.version += 1;
+        settle(&mut row);
+        let id = row.id;
+        environment.row = row;
+        self.environment_changed(id);
+        Ok(Reply::ComputeEnvironment(id))
+    }
+
+    pub(crate) fn delete_environment(&mut self, id: ComputeEnvironmentId) -> Result<Reply, Refusal> {
+        let used = self.state.queues.values().any(|queue| queue.row.environments.contains(&id));
+        let Some(environment) = self.state.environments.get_mut(&id) else { return Ok(Reply::Done) };
+        let row = &mut environment.row;
+        if row.status == Status::Deleting {
+            return Ok(Reply::Done);
+        }
+        if row.state == OnOff::Enabled {
+            let message = "Cannot delete, compute environment must be in DISABLED state";
+            return Err(refused(RefusalKind::WrongState, message));
+        }
+        if used {
+            return Err(refused(RefusalKind::InUse, "Cannot delete, found existing JobQueue relationship"));
+        }
+        row.status = Status::Deleting;
+        row.status_reason = "waits for the end of its jobs".into();
+        row.version += 1;
+        self.environment_changed(id);
+        self.remove_idle_environment(id);
+        Ok(Reply::Done)
+    }
+
+    /// Removes an environment that is being deleted once its last attempt has ended.
+    pub(crate) fn remove_idle_environment(&mut self, id: ComputeEnvironmentId) {
+        let idle = |e: &Environment| e.row.status == Status::Deleting && e.tasks == 0;
+        if self.state.environments.get(&id).is_some_and(idle) {
+            self.state.environments.remove(&id);
+            self.environment_changed(id);
+        }
+    }
+
+    fn environment_changed(&mut self, id: ComputeEnvironmentId) {
+        self.batch.environment(id);
+        self.state.agenda.all = true;
+    }
+}
+
+/// Nothing has to be waited for: it works at once, unless the handler knows better.
+fn settle(row: &mut ComputeEnvironment) {
+    if row.status != Status::Invalid {
+        row.status = Status::Valid;
+        row.status_reason = HEALTHY.into();
+    }
+}

@@ -1,0 +1,71 @@
+//! What the engine is built from at start: open rows, nothing that is finished (invariant 3).
+//!
+//! Never here: reading them (the store does that).
+
+use crate::change::{AttemptRow, JobFacts, JobHot};
+use crate::ids::{DefinitionId, JobId, JobUuid, QueueId};
+use crate::resource::{ComputeEnvironment, JobQueue};
+use std::sync::Arc;
+
+/// All open rows and the counters behind row ids.
+#[derive(Debug, Clone, Default)]
+pub struct OpenRows {
+    /// All of them.
+    pub compute_environments: Vec<ComputeEnvironment>,
+    /// All of them.
+    pub job_queues: Vec<JobQueue>,
+    /// Every revision, ACTIVE or not.
+    pub job_definitions: Vec<DefinitionFacts>,
+    /// Every job that is not SUCCEEDED or FAILED, in the order of its row id.
+    pub jobs: Vec<OpenJob>,
+    /// Every attempt without an end.
+    pub attempts: Vec<AttemptRow>,
+    /// The greatest row id ever given to a compute environment, queue, definition and job.
+    pub last_ids: LastIds,
+}
+
+/// The greatest row ids ever given; 0 where none was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastIds {
+    /// Of compute environments.
+    pub compute_environment: i64,
+    /// Of job queues.
+    pub job_queue: i64,
+    /// Of job definitions.
+    pub job_definition: i64,
+    /// Of jobs.
+    pub job: i64,
+}
+
+/// What the engine keeps of a definition's revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefinitionFacts {
+    /// Row id.
+    pub id: DefinitionId,
+    /// `jobDefinitionName`.
+    pub name: Arc<str>,
+    /// From 1. The greatest of a name is where the next one counts on from.
+    pub revision: u32,
+    /// ACTIVE.
+    pub active: bool,
+}
+
+/// What the engine keeps of a job that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenJob {
+    /// How it stands.
+    pub hot: JobHot,
+    /// Public id.
+    pub uuid: JobUuid,
+    /// Its queue.
+    pub queue: QueueId,
+    /// The rest that decides; its row id is in `hot`.
+    pub facts: JobFacts,
+}
+
+impl OpenJob {
+    /// Its row id.
+    pub fn id(&self) -> JobId {
+        self.hot.id
+    }
+}

@@ -1,0 +1,133 @@
+//! A store of maps that takes the engine's changes, strictly: a change that a database could not carry out, or that
+//! says nothing new, fails the test.
+
+use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
+use batchyard_engine::{ComputeEnvironmentId, DefinitionId, JobId, JobStatus, QueueId};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Default)]
+pub struct Store {
+    pub environments: BTreeMap<ComputeEnvironmentId, ComputeEnvironment>,
+    pub queues: BTreeMap<QueueId, JobQueue>,
+    pub definitions: BTreeMap<DefinitionId, JobDefinition>,
+    pub jobs: BTreeMap<JobId, (JobRow, JobHot)>,
+    pub attempts: BTreeMap<(JobId, u32), AttemptRow>,
+    last: LastIds,
+}
+
+impl Store {
+    /// One transaction.
+    pub fn commit(&mut self, changes: &[Change]) {
+        let mut written = BTreeSet::new();
+        for change in changes {
+            match change {
+                Change::PutComputeEnvironment(row) => {
+                    let same_name = |e: &&ComputeEnvironment| e.name == row.name && e.id != row.id;
+                    assert!(
+                        !self.environments.values().any(|e| same_name(&e)),
+                        "two environments {}",
+                        row.name
+                    );
+                    let last = &mut self.last.compute_environment;
+                    assert!(self.environments.contains_key(&row.id) || row.id.0 > *last, "old id {row:?}");
+                    *last = row.id.0.max(*last);
+                    assert_ne!(
+                        self.environments.insert(row.id, row.clone()).as_ref(),
+                        Some(row),
+                        "no change"
+                    );
+                }
+                Change::RemoveComputeEnvironment(id) => drop(self.environments.remove(id)),
+                Change::PutJobQueue(row) => {
+                    let same_name = |q: &&JobQueue| q.name == row.name && q.id != row.id;
+                    assert!(!self.queues.values().any(|q| same_name(&q)), "two queues {}", row.name);
+                    let last = &mut self.last.job_queue;
+                    assert!(self.queues.contains_key(&row.id) || row.id.0 > *last, "old id {row:?}");
+                    *last = row.id.0.max(*last);
+                    assert_ne!(self.queues.insert(row.id, row.clone()).as_ref(), Some(row), "no change");
+                }
+                Change::RemoveJobQueue(id) => drop(self.queues.remove(id)),
+                Change::InsertJobDefinition(row) => {
+                    let same = |d: &&JobDefinition| (&d.name, d.revision) == (&row.name, row.revision);
+                    assert!(!self.definitions.values().any(|d| same(&d)), "revision used twice: {row:?}");
+                    self.last.job_definition = row.id.0;
+                    assert!(self.definitions.insert(row.id, row.clone()).is_none());
+                }
+                Change::DeactivateJobDefinition(id, at_ms) => {
+                    let row = self.definitions.get_mut(id).expect("a definition that is there");
+                    assert!(row.active, "deregistered twice");
+                    (row.active, row.deregistered_ms) = (false, Some(*at_ms));
+                }
+                Change::InsertJob(row, hot) => {
+                    assert!(written.insert(hot.id), "job {} twice in a batch", hot.id.0);
+                    assert!(hot.id.0 > self.last.job, "job {} is older than another", hot.id.0);
+                    self.last.job = hot.id.0;
+                    self.jobs.insert(hot.id, (*row.clone(), hot.clone()));
+                }
+                Change::UpdateJob(hot) => {
+                    assert!(written.insert(hot.id), "job {} twice in a batch", hot.id.0);
+                    let (_, old) = self.jobs.get_mut(&hot.id).expect("a job that is there");
+                    assert!(!old.status.is_terminal(), "job {} was over: {hot:?}", hot.id.0);
+                    assert!(hot.attempts >= old.attempts, "job {} lost attempts", hot.id.0);
+                    let stays = old.terminated.is_none() || old.terminated == hot.terminated;
+                    assert!(stays, "job {} was terminated with other words", hot.id.0);
+                    assert_ne!(old, hot, "no change");
+                    *old = hot.clone();
+                }
+                Change::PutAttempt(row) => self.put_attempt(row),
+            }
+        }
+    }
+
+    fn put_attempt(&mut self, row: &AttemptRow) {
+        assert!(self.jobs.contains_key(&row.job), "an attempt of no job");
+        if let Some(old) = self.attempts.insert((row.job, row.attempt), row.clone()) {
+            assert!(old.stopped_ms.is_none(), "attempt {} of {} was over", row.attempt, row.job.0);
+            let place = |r: &AttemptRow| (r.task, r.host, r.environment, r.placed_ms);
+            assert_eq!(place(&old), place(row), "an attempt moved");
+            assert_ne!(&old, row, "no change");
+        } else {
+            let last = self.attempts.range((row.job, 0)..(row.job, row.attempt)).next_back();
+            assert_eq!(last.map_or(0, |((_, n), _)| *n) + 1, row.attempt, "attempts count on by one");
+        }
+    }
+
+    /// What the engine is made from after a restart.
+    pub fn open_rows(&self) -> OpenRows {
+        let facts = |d: &JobDefinition| DefinitionFacts {
+            id: d.id,
+            name: d.name.clone(),
+            revision: d.revision,
+            active: d.active,
+        };
+        let open = |(row, hot): &(JobRow, JobHot)| OpenJob {
+            hot: hot.clone(),
+            uuid: row.uuid,
+            queue: row.queue,
+            facts: row.facts.clone(),
+        };
+        OpenRows {
+            compute_environments: self.environments.values().cloned().collect(),
+            job_queues: self.queues.values().cloned().collect(),
+            job_definitions: self.definitions.values().map(facts).collect(),
+            jobs: self.jobs.values().filter(|(_, hot)| !hot.status.is_terminal()).map(open).collect(),
+            attempts: self.open_attempts().cloned().collect(),
+            last_ids: self.last,
+        }
+    }
+
+    pub fn open_attempts(&self) -> impl Iterator<Item = &AttemptRow> {
+        self.attempts.values().filter(|row| row.stopped_ms.is_none())
+    }
+
+    pub fn job(&self, id: i64) -> &JobHot {
+        &self.jobs[&JobId(id)].1
+    }
+
+    /// Jobs in one of these states, by id.
+    pub fn jobs_in(&self, states: &[JobStatus]) -> Vec<JobId> {
+        self.jobs.values().filter(|(_, hot)| states.contains(&hot.status)).map(|(_, hot)| hot.id).collect()
+    }
+}

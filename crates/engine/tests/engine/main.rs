@@ -1,0 +1,12 @@
+//! The engine from outside: scenarios that name the section of the spec they follow, and a seeded simulation.
+
+mod backlog;
+mod common;
+mod life;
+mod placing;
+mod reasons;
+mod resources;
+mod restart;
+mod retries;
+mod simulation;
+mod stopping;

@@ -1,0 +1,34 @@
+//! Jobs: submit, describe, list, cancel, terminate (spec jobs §2, §8, §9).
+//!
+//! The body of a job's row is its JobDetail as it was submitted; what changes is filled in from columns when it is
+//! read. Never here: what happens to a job; the engine decides that.
+
+mod describe;
+mod list;
+mod merge;
+pub mod requirements;
+mod stop;
+mod submit;
+
+pub use submit::{check_size, not_a_definition};
+
+/// The log group and the first part of the log stream's name of a job's containers (spec jobs §1.4).
+pub fn log_target(detail: &batchyard_model::batch::JobDetail) -> (String, String) {
+    let container = detail.container.as_ref();
+    let options = container.and_then(|c| c.log_configuration.as_ref()).and_then(|l| l.options.as_ref());
+    let option = |name: &str| options.and_then(|o| o.get(name)).filter(|v| !v.is_empty()).cloned();
+    let group = option("awslogs-group").unwrap_or_else(|| DEFAULT_GROUP.to_string());
+    let definition = detail.job_definition.as_deref().unwrap_or_default();
+    let name = definition.rsplit_once('/').map_or(definition, |(_, n)| n).split(':').next().unwrap_or_default();
+    let limit = batchyard_model::limits::MAX_LOG_STREAM_PREFIX;
+    let prefix = option("awslogs-stream-prefix").unwrap_or_else(|| name.chars().take(limit).collect());
+    (group, prefix)
+}
+
+/// The log group of jobs that name none.
+pub const DEFAULT_GROUP: &str = "/aws/batch/job";
+
+/// The name of a container's log stream.
+pub fn stream_name(prefix: &str, container: &str, task: &batchyard_engine::TaskId) -> String {
+    format!("{prefix}/{container}/{task}")
+}

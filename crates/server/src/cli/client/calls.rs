@@ -1,0 +1,183 @@
+//! The operations that the commands use, with their paging and batching.
+//!
+//! Never here: choosing jobs by name (select.rs), showing anything.
+
+use super::Client;
+use crate::cli::error::CliError;
+use crate::cli::job::{Job, State};
+use serde_json::{Value, json};
+
+/// Most ids of one DescribeJobs.
+const DESCRIBE: usize = 100;
+/// Page size of ListJobs, the most that the API allows.
+const PAGE: usize = 1000;
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    /// The line.
+    pub text: String,
+}
+
+/// A listing, and whether more was there than asked for.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// In the order of the answer.
+    pub jobs: Vec<Job>,
+    /// There is more than what was asked for.
+    pub cut: bool,
+}
+
+/// How far to read a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All pages.
+    All,
+    /// This many jobs.
+    First(usize),
+    /// Until the newest job is sure: one page where a page is sorted newest first, all pages elsewhere.
+    Newest,
+}
+
+impl Client {
+    /// The jobs of these ids, in this order; unknown ones are left out, as the API does.
+    pub fn describe_jobs(&self, ids: &[String]) -> Result<Vec<Job>, CliError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(DESCRIBE) {
+            let answer = self.batch("DescribeJobs", &json!({ "jobs": chunk }))?;
+            found.extend(items(answer, "jobs").into_iter().map(Job::new));
+        }
+        let place = |job: &Job| ids.iter().position(|id| id == job.id());
+        found.sort_by_key(place);
+        Ok(found)
+    }
+
+    /// The job of this id.
+    pub fn describe_job(&self, id: &str) -> Result<Option<Job>, CliError> {
+        Ok(self.describe_jobs(&[id.to_string()])?.pop())
+    }
+
+    /// The jobs of a queue in one state. Children of arrays and nodes are not among them (spec jobs §9).
+    pub fn list_jobs(&self, queue: &str, state: State, depth: Depth) -> Result<Listed, CliError> {
+        let mut listed = Listed::default();
+        let mut token: Option<String> = None;
+        loop {
+            let wanted = match depth {
+                Depth::First(n) => PAGE.min(n - listed.jobs.len()).max(1),
+                _ => PAGE,
+            };
+            let mut body = json!({ "jobQueue": queue, "jobStatus": state.name(), "maxResults": wanted });
+            if let Some(token) = &token {
+                body["nextToken"] = token.as_str().into();
+            }
+            let mut answer = self.batch("ListJobs", &body)?;
+            let next = text(&mut answer, "nextToken");
+            listed.jobs.extend(items(answer, "jobSummaryList").into_iter().map(|j| Job::new(j).in_queue(queue)));
+            let enough = match depth {
+                Depth::All => false,
+                Depth::First(n) => listed.jobs.len() >= n,
+                Depth::Newest => {
+                    !listed.jobs.is_empty() && listed.jobs.is_sorted_by(|a, b| a.created() >= b.created())
+                }
+            };
+            if next.is_none() || next == token || enough {
+                listed.cut = next.is_some() && next != token;
+                if let Depth::First(n) = depth {
+                    listed.cut |= listed.jobs.len() > n;
+                    listed.jobs.truncate(n);
+                }
+                return Ok(listed);
+            }
+            token = next;
+        }
+    }
+
+    /// The queues of these names or ARNs; all when none is given.
+    pub fn describe_queues(&self, names: &[String]) -> Result<Vec<Value>, CliError> {
+        let mut found = Vec::new();
+        let mut body = json!({});
+        if !names.is_empty() {
+            body["jobQueues"] = json!(names);
+        }
+        loop {
+            let mut answer = self.batch("DescribeJobQueues", &body)?;
+            let next = text(&mut answer, "nextToken");
+            found.extend(items(answer, "jobQueues"));
+            match next {
+                Some(next) if body.get("nextToken").and_then(Value::as_str) != Some(&next) => {
+                    body["nextToken"] = next.into();
+                }
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Names of all queues, or of those given after a look whether they exist.
+    pub fn queue_names(&self, wanted: &[String]) -> Result<Vec<String>, CliError> {
+        let names: Vec<String> = self
+            .describe_queues(wanted)?
+            .iter()
+            .filter_map(|q| q.get("jobQueueName").and_then(Value::as_str).map(String::from))
+            .collect();
+        let known = |w: &&String| !names.iter().any(|n| n == *w || w.ends_with(&format!(":job-queue/{n}")));
+        match wanted.iter().find(known) {
+            Some(missing) => Err(CliError::NotFound(format!(
+                "no queue {missing} at {}; `batchyard queues` lists those there are",
+                self.endpoint()
+            ))),
+            None => Ok(names),
+        }
+    }
+
+    /// Asks for a job's end.
+    pub fn terminate_job(&self, id: &str, reason: &str) -> Result<(), CliError> {
+        self.batch("TerminateJob", &json!({ "jobId": id, "reason": reason })).map(|_| ())
+    }
+
+    /// A page of a log stream, forward, after `token`; gives the token after it. An absent group or stream is an empty
+    /// page without a token, since streams come into being a moment after the job.
+    pub fn log_page(
+        &self,
+        stream: &(String, String),
+        since: Option<i64>,
+        token: Option<&str>,
+    ) -> Result<(Vec<Event>, Option<String>), CliError> {
+        let mut body = json!({ "logGroupName": stream.0, "logStreamName": stream.1, "startFromHead": true });
+        if let Some(since) = since {
+            body["startTime"] = since.into();
+        }
+        if let Some(token) = token {
+            body["nextToken"] = token.into();
+        }
+        let mut answer = match self.logs("GetLogEvents", &body) {
+            Err(CliError::Api { code, .. }) if code == "ResourceNotFoundException" => return Ok((vec![], None)),
+            other => other?,
+        };
+        let next = text(&mut answer, "nextForwardToken");
+        let events = items(answer, "events")
+            .into_iter()
+            .map(|mut e| Event {
+                at: e.get("timestamp").and_then(Value::as_i64).unwrap_or_default(),
+                text: text(&mut e, "message").unwrap_or_default(),
+            })
+            .collect();
+        Ok((events, next))
+    }
+}
+
+/// The list under a key; nothing there is an empty list.
+fn items(mut answer: Value, key: &str) -> Vec<Value> {
+    match answer.get_mut(key).map(Value::take) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+fn text(answer: &mut Value, key: &str) -> Option<String> {
+    match answer.get_mut(key).map(Value::take) {
+        Some(Value::String(s)) if !s.is_empty() => Some(s),
+        _ => None,
+    }
+}

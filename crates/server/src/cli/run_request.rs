@@ -1,0 +1,196 @@
+//! What `batchyard run` asks of the API: a definition for what only a definition can say, the rest with the job.
+//!
+//! The definition holds image, mounts and user; command, environment, sizes, attempts and timeout go with the
+//! submission. Its name is made from a hash of its content, so that running the same image again uses the same
+//! revision, and what changes from run to run (secrets in the environment too) is kept out of definitions.
+//! Never here: following the job.
+
+use super::client::Client;
+use super::client::sign::hex;
+use super::error::CliError;
+use super::run::RunArgs;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::{env, fs};
+
+/// Sizes of the definition; every submission overrides them.
+const LEAST_MEMORY: &str = "512";
+
+/// Registers what is missing, submits, gives the job's id.
+pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
+    let overrides = overrides(args)?;
+    let definition = definition(args, client)?;
+    let mut body = json!({
+        "jobName": job_name(args)?,
+        "jobQueue": args.queue,
+        "jobDefinition": definition,
+        "containerOverrides": overrides,
+    });
+    if let Some(attempts) = args.attempts.or(args.retries.map(|r| r + 1)) {
+        body["retryStrategy"] = json!({ "attempts": attempts });
+    }
+    if let Some(timeout) = args.timeout {
+        body["timeout"] = json!({ "attemptDurationSeconds": timeout.as_secs() });
+    }
+    let answer = client.batch("SubmitJob", &body)?;
+    let id = answer.get("jobId").and_then(Value::as_str);
+    id.map(String::from).ok_or_else(|| CliError::Failed("the endpoint took the job but named no id".into()))
+}
+
+/// The ARN of a definition for these arguments: the newest active revision, or a new one.
+fn definition(args: &RunArgs, client: &Client) -> Result<String, CliError> {
+    let properties = container_properties(args)?;
+    let name = format!("batchyard-run-{}", &hex(&Sha256::digest(properties.to_string()))[..16]);
+    let arn = |v: &Value| v.get("jobDefinitionArn").and_then(Value::as_str).map(String::from);
+    let known =
+        client.batch("DescribeJobDefinitions", &json!({ "jobDefinitionName": name, "status": "ACTIVE" }))?;
+    let known = known.get("jobDefinitions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let same = known
+        .iter()
+        .filter(|d| d.pointer("/containerProperties/image") == properties.get("image"))
+        .max_by_key(|d| d.get("revision").and_then(super::job::number));
+    if let Some(found) = same.and_then(arn) {
+        return Ok(found);
+    }
+    let body = json!({ "jobDefinitionName": name, "type": "container", "containerProperties": properties });
+    let answer = client.batch("RegisterJobDefinition", &body)?;
+    arn(&answer).ok_or_else(|| CliError::Failed("the endpoint registered the definition but named no ARN".into()))
+}
+
+fn container_properties(args: &RunArgs) -> Result<Value, CliError> {
+    let mut properties = json!({
+        "image": args.image,
+        "resourceRequirements": [
+            { "type": "VCPU", "value": "1" },
+            { "type": "MEMORY", "value": LEAST_MEMORY },
+        ],
+    });
+    if let Some(user) = &args.user {
+        properties["user"] = user.as_str().into();
+    }
+    if !args.mount.is_empty() {
+        let mounts = args.mount.iter().map(|m| mount(m)).collect::<Result<Vec<_>, _>>()?;
+        let volume = |(i, m): (usize, &Mount)| json!({ "name": format!("v{i}"), "host": { "sourcePath": m.source } });
+        let point = |(i, m): (usize, &Mount)| {
+            json!({ "sourceVolume": format!("v{i}"), "containerPath": m.target, "readOnly": m.read_only })
+        };
+        properties["volumes"] = mounts.iter().enumerate().map(volume).collect();
+        properties["mountPoints"] = mounts.iter().enumerate().map(point).collect();
+    }
+    Ok(properties)
+}
+
+fn overrides(args: &RunArgs) -> Result<Value, CliError> {
+    let mut overrides = json!({
+        "resourceRequirements": [
+            { "type": "VCPU", "value": args.cpus.to_string() },
+            { "type": "MEMORY", "value": args.memory.to_string() },
+        ],
+    });
+    if !args.command.is_empty() {
+        overrides["command"] = json!(args.command);
+    }
+    let environment = environment(args)?;
+    if !environment.is_empty() {
+        let entry = |(name, value): &(String, String)| json!({ "name": name, "value": value });
+        overrides["environment"] = environment.iter().map(entry).collect();
+    }
+    Ok(overrides)
+}
+
+/// Variables of the files, then those of the flags; a later one takes the place of an earlier.
+fn environment(args: &RunArgs) -> Result<Vec<(String, String)>, CliError> {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: &str| {
+        variables.retain(|(n, _)| n != name);
+        variables.push((name.to_string(), value.to_string()));
+    };
+    for file in &args.env_file {
+        let text = fs::read_to_string(file)
+            .map_err(|e| CliError::Usage(format!("cannot read env file {}: {e}", file.display())))?;
+        for line in text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            let (name, value) = variable(line)?;
+            set(&name, &value);
+        }
+    }
+    for text in &args.env {
+        let (name, value) = variable(text)?;
+        set(&name, &value);
+    }
+    Ok(variables)
+}
+
+fn variable(text: &str) -> Result<(String, String), CliError> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_string()),
+        None => (
+            text,
+            env::var(text).map_err(|_| {
+                CliError::Usage(format!("variable {text} is not set in this shell; write {text}=VALUE"))
+            })?,
+        ),
+    };
+    if name.is_empty() {
+        return Err(CliError::Usage(format!("`{text}` is no variable; write NAME=VALUE")));
+    }
+    Ok((name.to_string(), value))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    source: String,
+    target: String,
+    read_only: bool,
+}
+
+fn mount(text: &str) -> Result<Mount, CliError> {
+    let bad = || CliError::Usage(format!("`{text}` is no mount; write SRC:/DST or SRC:/DST:ro"));
+    let mut parts = text.split(':');
+    let (source, target, mode) = (parts.next(), parts.next(), parts.next());
+    let read_only = match mode {
+        None | Some("rw") => false,
+        Some("ro") => true,
+        Some(_) => return Err(bad()),
+    };
+    let source = source.filter(|s| !s.is_empty()).ok_or_else(bad)?;
+    let target = target.filter(|t| t.starts_with('/')).ok_or_else(bad)?;
+    if parts.next().is_some() {
+        return Err(bad());
+    }
+    // The endpoint may be another machine, so an absolute path need not exist here; a relative one means this folder.
+    let source = if Path::new(source).is_absolute() {
+        source.to_string()
+    } else {
+        let path = fs::canonicalize(source)
+            .map_err(|e| CliError::Usage(format!("cannot mount {source}: {e}; make the folder first")))?;
+        path.to_str().ok_or_else(bad)?.to_string()
+    };
+    Ok(Mount { source, target: target.to_string(), read_only })
+}
+
+/// The name asked for, or one from the image: `registry/x/tools:1.2` gives `tools`.
+fn job_name(args: &RunArgs) -> Result<String, CliError> {
+    let fits = |n: &str| {
+        n.len() <= 128
+            && n.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && n.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    };
+    match &args.name {
+        Some(name) if fits(name) => Ok(name.clone()),
+        Some(name) => Err(CliError::Usage(format!(
+            "`{name}` is no job name; use up to 128 letters, digits, - and _, beginning with a letter or digit"
+        ))),
+        None => {
+            let last = args.image.rsplit('/').next().unwrap_or_default();
+            let base = last.split([':', '@']).next().unwrap_or_default();
+            let clean: String =
+                base.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(100).collect();
+            Ok(if fits(&clean) { clean } else { "run".into() })
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "run_request_tests.rs"]
+mod tests;

@@ -1,0 +1,232 @@
+//! This host as a backend: a supervisor for each attempt, found again after a restart through its folder.
+//!
+//! Owns below the data folder: `attempts/<task id>/`, `logs/`, `run/` (the wake socket, the supervisor program, the
+//! boot that was last seen) and `trash/`. Never here: namespaces, mounts, limits (the supervisor does them), retries
+//! (the engine).
+
+pub mod boot;
+pub mod cgroup;
+pub mod folder;
+pub mod host;
+pub mod image;
+pub mod program;
+pub mod seccomp;
+pub mod streams;
+
+mod attempt;
+mod environment;
+mod signal;
+#[rustfmt::skip]
+mod syscalls;
+mod task;
+mod tracked;
+mod watch;
+mod work;
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use host::Declared;
+pub use image::{Image, Images, cannot_pull};
+
+use crate::compute::{Compute, Reports, TaskSpec};
+use attempt::{Attempts, wall_ms};
+use batchyard_engine::TaskId;
+use batchyard_engine::resource::Host;
+use folder::{Claim, Fate, Folder};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use task::Common;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
+use tracked::TrackedTasks;
+use work::{Op, Workers};
+
+/// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
+const WORKERS: usize = 8;
+
+/// How this machine runs tasks.
+#[derive(Debug, Clone)]
+pub struct MachineSettings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Capacity that is declared rather than found.
+    pub declared: Declared,
+    /// The supervisor program; absent: found (see [`program::find`]).
+    pub supervisor: Option<PathBuf>,
+    /// Most processes and threads of a job at once.
+    pub pids_max: u64,
+    /// Bytes of log of an attempt after which lines are dropped; 0 means no cap.
+    pub log_cap: u64,
+    /// Free bytes on the disk of the logs under which lines are dropped.
+    pub disk_floor: u64,
+}
+
+impl MachineSettings {
+    /// The usual settings over this data folder: 32,768 processes, 4 GiB of log, 256 MiB kept free.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            declared: Declared::default(),
+            supervisor: None,
+            pids_max: 32_768,
+            log_cap: 4 << 30,
+            disk_floor: 256 << 20,
+        }
+    }
+}
+
+/// This machine. Dropping it stops the watching and leaves the tasks running.
+pub struct Machine {
+    host: Host,
+    attempts: Arc<Attempts>,
+    workers: Workers,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Machine {
+    /// Makes the folders, binds the wake socket, starts the threads. Call it within a tokio runtime, once per data
+    /// folder.
+    ///
+    /// # Errors
+    /// The disk or the system refuses, or there is no supervisor program.
+    pub fn open(settings: &MachineSettings, images: Arc<dyn Images>, reports: Reports) -> io::Result<Self> {
+        make_folder(&settings.data)?;
+        let data = settings.data.canonicalize()?;
+        let (attempts, trash, run) = (data.join("attempts"), data.join("trash"), data.join("run"));
+        for folder in [&attempts, &trash, &run, &data.join("logs")] {
+            make_folder(folder)?;
+        }
+        let program = match &settings.supervisor {
+            Some(program) => program.canonicalize()?,
+            None => program::find(&run)?,
+        };
+        let wake = run.join("wake.sock");
+        let common = Common {
+            cgroup: cgroup_name(&data),
+            wake: wake.to_string_lossy().into_owned(),
+            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            seccomp: seccomp::profile()?,
+            pids_max: settings.pids_max,
+            log_cap: settings.log_cap,
+            disk_floor: settings.disk_floor,
+            nofile_hard: raise_open_files(),
+        };
+        let host = host::facts(&data, settings.declared)?;
+        let (errands, mailbox) = unbounded_channel();
+        let tracked = TrackedTasks::default();
+        let attempts =
+            Arc::new(Attempts { data, attempts, trash, program, common, images, reports, tracked, errands });
+        let workers = Workers::spawn(WORKERS, &attempts)?;
+        let background = vec![
+            tokio::spawn(watch::wakes(watch::bind(&wake)?, workers.clone())),
+            tokio::spawn(watch::errands(mailbox, workers.clone())),
+            tokio::spawn(watch::sweep(Arc::clone(&attempts), workers.clone())),
+        ];
+        Ok(Self { host, attempts, workers, background })
+    }
+
+    /// Removes the cgroup above the attempts' own, if none of them is left. For a server that stops with nothing
+    /// running and is to leave no trace.
+    pub fn remove_cgroup(&self) {
+        cgroup::remove_empty_alone(&self.attempts.common.cgroup);
+    }
+
+    /// After a reboot: no supervisor of the older boot can be alive, so what has no end record is lost.
+    fn bury_older_boot(&self, open: &[TaskId]) -> io::Result<()> {
+        let (file, current) = (self.attempts.data.join("run").join("boot"), boot::current()?);
+        if boot::remembered(&file).as_deref() == Some(current.as_str()) {
+            return Ok(());
+        }
+        for task in open {
+            let folder = Folder::of(&self.attempts.attempts, *task);
+            folder.make()?;
+            if let Claim::Held(_lock) = folder.claim()? {
+                let ended = matches!(folder.fate()?, Fate::Ended(_) | Fate::Lost(_));
+                if !ended && folder.unrenamed_exit().is_none() {
+                    folder.write_lost(wall_ms())?;
+                }
+            }
+        }
+        rustix::fs::syncfs(File::open(&self.attempts.attempts)?)?;
+        boot::remember(&file, &current)
+    }
+
+    fn folders(&self) -> io::Result<Vec<TaskId>> {
+        let entries = fs::read_dir(&self.attempts.attempts)?;
+        let mut tasks = Vec::new();
+        for entry in entries {
+            tasks.extend(entry?.file_name().to_str().and_then(|name| name.parse::<TaskId>().ok()));
+        }
+        Ok(tasks)
+    }
+}
+
+impl Compute for Machine {
+    fn hosts(&self) -> Vec<Host> {
+        vec![self.host.clone()]
+    }
+
+    fn reconcile(&self, open: &[TaskId]) -> io::Result<()> {
+        self.bury_older_boot(open)?;
+        let open: HashSet<TaskId> = open.iter().copied().collect();
+        for task in self.folders()?.into_iter().filter(|task| !open.contains(task)) {
+            self.workers.send(Op::Orphan(task));
+        }
+        for entry in fs::read_dir(&self.attempts.trash)?.flatten() {
+            let _ = self.attempts.errands.send(work::Errand::Delete(entry.path(), String::new()));
+        }
+        Ok(())
+    }
+
+    fn start(&self, task: TaskSpec) {
+        self.workers.send(Op::Start(Box::new(task)));
+    }
+
+    fn stop(&self, task: TaskId, grace_s: u32) {
+        self.workers.send(Op::Stop(task, grace_s));
+    }
+
+    fn forget(&self, task: TaskId) {
+        self.workers.send(Op::Forget(task));
+    }
+
+    fn running(&self) -> Vec<TaskId> {
+        self.attempts.tracked.open(|tracked| tracked.spec.is_none())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.background.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Servers over different data folders have cgroups of their own, so that none clears another's.
+fn cgroup_name(data: &Path) -> String {
+    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    let hex: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("batchyard-{hex}")
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A descriptor or two are open per running attempt. Returns the hard limit.
+fn raise_open_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+    limit.maximum.unwrap_or(u64::MAX)
+}

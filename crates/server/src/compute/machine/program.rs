@@ -1,0 +1,64 @@
+//! The supervisor program: found, or written out of the server itself.
+//!
+//! Never here: starting it.
+
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Its file name beside the server or on PATH.
+const NAME: &str = "batchyard-supervisor";
+
+/// The program as it was built in, if it was (see build.rs).
+const EMBEDDED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/supervisor.in"));
+
+/// The program to start: the one that was built in, else one beside this program, else one on PATH. The built-in one
+/// is written to `run` under a name that holds its digest, so an upgrade never replaces a program that still runs.
+///
+/// # Errors
+/// It cannot be written, or there is none.
+pub fn find(run: &Path) -> io::Result<PathBuf> {
+    if let Some(bytes) = EMBEDDED {
+        return unpack(run, bytes);
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(NAME)));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(NAME));
+    beside.into_iter().chain(on_path).find(|candidate| candidate.is_file()).ok_or_else(|| {
+        let text = format!("the program {NAME} is neither built in, nor beside this program, nor on PATH");
+        io::Error::new(io::ErrorKind::NotFound, format!("{text}: build it with `make build`"))
+    })
+}
+
+fn unpack(run: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let digest: String = Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let target = run.join(format!("{NAME}-{digest}"));
+    if fs::read(&target).is_ok_and(|there| there == bytes) {
+        return Ok(target);
+    }
+    let temporary = run.join(format!("{NAME}-{digest}.{}", std::process::id()));
+    let _ = fs::remove_file(&temporary);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&temporary)?;
+    file.write_all(bytes)?;
+    drop(file);
+    fs::rename(&temporary, &target)?;
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn unpacking_repairs_a_damaged_copy_and_makes_it_executable() {
+        let folder = crate::compute::machine::testing::TempFolder::new();
+        let path = unpack(folder.path(), b"program").expect("written");
+        fs::write(&path, b"cut").expect("damaged");
+        assert_eq!(unpack(folder.path(), b"program").expect("written again"), path);
+        assert_eq!(fs::read(&path).expect("readable"), b"program");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o700);
+    }
+}

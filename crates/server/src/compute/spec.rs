@@ -1,0 +1,126 @@
+//! A task as the core hands it to a backend: the engine's order and everything of the job's body that a host needs.
+//!
+//! Plain facts in AWS's meaning, parameters substituted and overrides merged. Never here: how a backend does it.
+
+use batchyard_engine::StartTask;
+use batchyard_engine::resource::Platform;
+
+/// One attempt to run, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskSpec {
+    /// The engine's order.
+    pub start: StartTask,
+    /// `image` as the definition has it.
+    pub image: String,
+    /// `command`; empty means the image's own.
+    pub command: Vec<String>,
+    /// The job's own variables, definition and overrides merged, later ones winning.
+    pub environment: Vec<(String, String)>,
+    /// Name of the job queue, for `AWS_BATCH_JQ_NAME`.
+    pub queue_name: String,
+    /// Name of the compute environment, for `AWS_BATCH_CE_NAME`.
+    pub environment_name: String,
+    /// What the environment is; Fargate's vCPUs are a hard limit.
+    pub platform: Platform,
+    /// Region that this installation answers for; Fargate tasks see it as `AWS_REGION`.
+    pub region: String,
+    /// vCPUs in thousandths.
+    pub vcpus_milli: u32,
+    /// Memory limit, MiB.
+    pub memory_mib: u32,
+    /// `user[:group]`; absent means the image's own.
+    pub user: Option<String>,
+    /// `privileged`.
+    pub privileged: bool,
+    /// `readonlyRootFilesystem`.
+    pub readonly_root: bool,
+    /// `ulimits`.
+    pub ulimits: Vec<UlimitSpec>,
+    /// `mountPoints`, each with its volume.
+    pub mounts: Vec<MountSpec>,
+    /// `linuxParameters.tmpfs`.
+    pub tmpfs: Vec<TmpfsSpec>,
+    /// `linuxParameters.sharedMemorySize`, MiB.
+    pub shm_mib: Option<u32>,
+    /// `linuxParameters.initProcessEnabled`.
+    pub init: bool,
+    /// Where output goes (driver `awslogs`). Absent: output is thrown away.
+    pub log: Option<LogTarget>,
+}
+
+/// A resource limit. Negative numbers mean unlimited, as Docker reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UlimitSpec {
+    /// AWS's name.
+    pub name: String,
+    /// `softLimit`.
+    pub soft: i64,
+    /// `hardLimit`.
+    pub hard: i64,
+}
+
+/// A mount point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// What is mounted.
+    pub source: VolumeSource,
+    /// `containerPath`.
+    pub target: String,
+    /// `readOnly`.
+    pub readonly: bool,
+}
+
+/// What a volume is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// `host.sourcePath`; made when missing.
+    Host(String),
+    /// The volume of this name without a path: empty, gone with the attempt.
+    Anonymous(String),
+}
+
+/// A folder in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TmpfsSpec {
+    /// `containerPath`.
+    pub target: String,
+    /// `size`, MiB.
+    pub size_mib: u32,
+    /// `mountOptions` holds `ro`.
+    pub readonly: bool,
+}
+
+/// Where a container's output is read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    /// Log group.
+    pub group: String,
+    /// Log stream, see [`stream_name`].
+    pub stream: String,
+}
+
+/// The log stream of a task (spec jobs §1.4): prefix, container and task id. Without a prefix of its own
+/// (`awslogs-stream-prefix`) the first 200 characters of the job definition's name are used.
+pub fn stream_name(
+    prefix: Option<&str>,
+    definition_name: &str,
+    container: &str,
+    task: batchyard_engine::TaskId,
+) -> String {
+    let prefix = prefix.map_or_else(|| definition_name.chars().take(200).collect(), str::to_string);
+    format!("{prefix}/{container}/{task}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_names_cut_the_definition_and_not_the_prefix() {
+        let task = batchyard_engine::TaskId([0xab; 16]);
+        let long = "d".repeat(250);
+        let expected = format!("{}/default/{}", "d".repeat(200), "ab".repeat(16));
+        assert_eq!(stream_name(None, &long, "default", task), expected);
+        assert!(stream_name(Some("mine"), &long, "default", task).starts_with("mine/default/ab"));
+    }
+}

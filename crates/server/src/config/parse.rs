@@ -1,0 +1,81 @@
+//! Reading single values. Every source gives text; the messages say what the text must be.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:9740 or [::1]:9740".into())
+}
+
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("must name a folder".into()) } else { Ok(text.into()) }
+}
+
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=32).contains(&text.len()) && text.bytes().all(fits) {
+        Ok(text.into())
+    } else {
+        Err("must be a region's name, such as us-east-1: lower-case letters, digits and dashes".into())
+    }
+}
+
+pub(super) fn account(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(text.into())
+    } else {
+        Err("must be an account id: exactly twelve digits, in quotes in the file".into())
+    }
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false".into()),
+    }
+}
+
+pub(super) fn vcpus(text: &str) -> Result<Option<u32>, String> {
+    whole(text, 1, 1 << 20).map(Some)
+}
+
+/// Mebibytes.
+pub(super) fn memory(text: &str) -> Result<Option<u64>, String> {
+    whole(text, 4, 1 << 40).map(Some)
+}
+
+/// A number of bytes; `KiB`, `MiB`, `GiB` and `TiB` may follow.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let unit = UNITS.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((text, 0));
+    let value = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    value.ok_or_else(|| "must be a number of bytes, such as 1048576 or 1MiB".into())
+}
+
+/// A body's size, at most what fits in memory many times.
+pub(super) fn body(text: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    match usize::try_from(bytes) {
+        Ok(bytes) if (32 << 10..=1 << 30).contains(&bytes) => Ok(bytes),
+        _ => Err("must be between 32KiB and 1GiB".into()),
+    }
+}
+
+pub(super) fn connections(text: &str) -> Result<u32, String> {
+    whole(text, 1, 1 << 20)
+}
+
+/// Whole seconds, an hour at most.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    whole(text, 1, 3600).map(Duration::from_secs)
+}
+
+fn whole<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
+    let number = text.trim().parse::<u64>().ok().filter(|n| (least..=most).contains(n));
+    number
+        .and_then(|n| T::try_from(n).ok())
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}

@@ -1,0 +1,127 @@
+//! The settings, each with its meaning, default and parser in one place.
+
+use super::SettingsError;
+use super::parse;
+use crate::http::Limits;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A setting as the sources see it.
+pub(super) struct Key {
+    /// The name in the file; a variable's is `BATCHYARD_` and this in capitals.
+    pub name: &'static str,
+    /// What it means, from the struct's own comment.
+    pub meaning: &'static str,
+    /// The default, in words or as it would be given.
+    pub default: &'static str,
+    /// Sets it from text.
+    pub set: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// Declares the struct, its defaults and the table of its keys from one list, so that none can lack a setting that
+/// another has.
+macro_rules! settings {
+    ($( #[doc = $meaning:literal] $name:ident: $type:ty = $default:expr, $shown:literal, $parse:path; )*) => {
+        /// All settings of the server.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings {
+            $( #[doc = $meaning] pub $name: $type, )*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $( $name: $default, )* }
+            }
+        }
+
+        /// Every setting, in the struct's order.
+        pub(super) const KEYS: &[Key] = &[ $( Key {
+            name: stringify!($name),
+            meaning: $meaning,
+            default: $shown,
+            set: |settings, text| {
+                settings.$name = $parse(text)?;
+                Ok(())
+            },
+        }, )* ];
+    };
+}
+
+settings! {
+    /// Address and port on which the API listens.
+    listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9740)), "127.0.0.1:9740", parse::address;
+    /// Folder of everything that is kept: database, credentials, images, attempts, logs.
+    data_dir: PathBuf = default_data_dir(),
+        "`/var/lib/batchyard` for root, else `$XDG_DATA_HOME/batchyard` or `~/.local/share/batchyard`", parse::folder;
+    /// Region in ARNs; requests must be signed for it.
+    region: String = "us-east-1".into(), "us-east-1", parse::region;
+    /// Account in ARNs, twelve digits.
+    account: String = "123456789012".into(), "123456789012", parse::account;
+    /// Offer the image `host`: this machine's own root as a read-only lower layer, secrets masked.
+    host_image: bool = false, "false", parse::switch;
+    /// vCPUs that jobs may use on this machine, also more than it has.
+    vcpus: Option<u32> = None, "as found", parse::vcpus;
+    /// Memory that jobs may use on this machine, in MiB, also more than it has.
+    memory_mib: Option<u64> = None, "as found", parse::memory;
+    /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
+    log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
+    /// Free space on the data folder's disk under which output is dropped and counted.
+    disk_floor_bytes: u64 = 1 << 30, "1GiB", parse::size;
+    /// Allow plain HTTP on an address that other machines reach. Signatures protect requests; nothing hides them.
+    allow_plain_http: bool = false, "false", parse::switch;
+    /// Largest request body.
+    max_body_bytes: usize = 1 << 20, "1MiB", parse::body;
+    /// Open connections; one more is answered 503.
+    max_connections: u32 = 10_000, "10000", parse::connections;
+    /// Seconds a client has to send a request's headers.
+    head_seconds: Duration = Duration::from_secs(20), "20", parse::seconds;
+    /// Seconds a client has to send a request's body.
+    body_seconds: Duration = Duration::from_secs(30), "30", parse::seconds;
+    /// Seconds a client has to take some more of an answer.
+    write_seconds: Duration = Duration::from_secs(30), "30", parse::seconds;
+    /// Seconds a connection may stay open between two requests.
+    idle_seconds: Duration = Duration::from_secs(120), "120", parse::seconds;
+    /// Seconds that requests in progress have when the server stops.
+    drain_seconds: Duration = Duration::from_secs(10), "10", parse::seconds;
+}
+
+impl Settings {
+    /// The limits of connections and requests.
+    pub fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            body_bytes: self.max_body_bytes,
+            discard_bytes: defaults.discard_bytes.max(self.max_body_bytes),
+            connections: self.max_connections,
+            head_time: self.head_seconds,
+            body_time: self.body_seconds,
+            write_time: self.write_seconds,
+            idle_time: self.idle_seconds,
+            drain_time: self.drain_seconds,
+            ..defaults
+        }
+    }
+
+    /// What no single setting can tell.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        if !self.listen.ip().to_canonical().is_loopback() && !self.allow_plain_http {
+            return Err(SettingsError::Conflict(format!(
+                "listen = {}: other machines reach this address, and the API is plain HTTP; set allow_plain_http = true \
+                 if that is meant, or listen on 127.0.0.1",
+                self.listen
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Where a server keeps its things when nobody says where.
+fn default_data_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return "/var/lib/batchyard".into();
+    }
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+    base.map_or_else(|| "batchyard-data".into(), |base| base.join("batchyard"))
+}

@@ -1,0 +1,193 @@
+//! The one task that owns the engine and the store's writer.
+//!
+//! It takes what waits in its inbox as one batch, lets the engine handle each, runs one scheduling pass, commits all
+//! changes with one sync, and only then answers and hands the effects on (invariant 1). When a commit fails its
+//! outcome is unknown: every request of the batch is answered with a ServerException, no effect is carried out, and a
+//! new engine is built from the rows. Never here: what the engine decides, how effects are carried out.
+
+use crate::clock;
+use crate::compute::crash;
+use crate::error::{ApiError, ErrorKind};
+use crate::store::{LogStreamRow, StoreError, Writer};
+use batchyard_engine::resource::Host;
+use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, Reply, Report};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Inputs of one batch at most; more would make the first of them wait for the last.
+const BATCH: usize = 512;
+/// Requests that may wait; beyond it callers wait at the door, which slows them down instead of filling memory.
+const INBOX: usize = 4096;
+
+enum Message {
+    Command(Box<Command>, oneshot::Sender<Result<Reply, ApiError>>),
+    Report(Box<Report>, Vec<LogStreamRow>),
+    Tick,
+    Stop,
+}
+
+/// The way to the core, for anybody.
+#[derive(Clone)]
+pub struct Core {
+    inbox: mpsc::Sender<Message>,
+}
+
+impl Core {
+    /// The engine over these rows, as [`Core::start`] takes it.
+    pub fn engine(rows: OpenRows) -> Engine {
+        Engine::new(uuid::Uuid::new_v4().as_u128(), rows, clock::now())
+    }
+
+    /// Starts the core on a thread of its own. Effects go to `effects` after their commit.
+    pub fn start(
+        writer: Writer,
+        engine: Engine,
+        effects: mpsc::UnboundedSender<Effect>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let owner = Owner { inbox, writer, engine, effects, hosts: BTreeMap::new() };
+        let thread = std::thread::Builder::new().name("core".into()).spawn(move || owner.run())?;
+        Ok((Self { inbox: sender }, thread))
+    }
+
+    /// Carries a command out; answered once it is durable.
+    pub async fn command(&self, command: Command) -> Result<Reply, ApiError> {
+        let (sender, answer) = oneshot::channel();
+        let gone = || ApiError::new(ErrorKind::Unavailable, "the server is stopping; try again in a moment");
+        self.inbox.send(Message::Command(Box::new(command), sender)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Tells what a backend saw, with the rows of the log streams that go with it.
+    pub async fn report(&self, report: Report, streams: Vec<LogStreamRow>) {
+        // An inbox that is closed means that the server stops; the backend tells it again at the next start.
+        let _ = self.inbox.send(Message::Report(Box::new(report), streams)).await;
+    }
+
+    /// Lets the engine look at the time.
+    pub async fn tick(&self) {
+        let _ = self.inbox.send(Message::Tick).await;
+    }
+
+    /// Ends the core after what already waits.
+    pub async fn stop(&self) {
+        let _ = self.inbox.send(Message::Stop).await;
+    }
+}
+
+struct Owner {
+    inbox: mpsc::Receiver<Message>,
+    writer: Writer,
+    engine: Engine,
+    effects: mpsc::UnboundedSender<Effect>,
+    hosts: BTreeMap<HostId, Host>,
+}
+
+type Answers = Vec<(oneshot::Sender<Result<Reply, ApiError>>, Reply)>;
+
+impl Owner {
+    fn run(mut self) {
+        for effect in self.engine.resume() {
+            let _ = self.effects.send(effect);
+        }
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut going = true;
+        while going && self.inbox.blocking_recv_many(&mut batch, BATCH) > 0 {
+            going = self.step(&mut batch);
+        }
+    }
+
+    /// One batch. False when the core is to end.
+    fn step(&mut self, batch: &mut Vec<Message>) -> bool {
+        let now = clock::now();
+        let (mut answers, mut streams, mut going) = (Answers::new(), Vec::new(), true);
+        for message in batch.drain(..) {
+            match message {
+                Message::Command(command, answer) => {
+                    answers.push((answer, self.engine.handle(Input::Command(*command), now)));
+                }
+                Message::Report(report, rows) => {
+                    streams.extend(rows);
+                    self.remember_host(&report);
+                    self.engine.handle(Input::Report(*report), now);
+                }
+                Message::Tick => drop(self.engine.handle(Input::Tick, now)),
+                Message::Stop => going = false,
+            }
+        }
+        self.engine.schedule(now);
+        self.finish(answers, &streams);
+        going
+    }
+
+    fn remember_host(&mut self, report: &Report) {
+        match report {
+            Report::HostJoined(host) => drop(self.hosts.insert(host.id, host.clone())),
+            Report::HostLeft(id) => drop(self.hosts.remove(id)),
+            _ => {}
+        }
+    }
+
+    /// Commits, answers, lets the effects go.
+    fn finish(&mut self, answers: Answers, streams: &[LogStreamRow]) {
+        let (changes, effects) = self.engine.take();
+        if !changes.is_empty() {
+            crash::point("before_commit");
+        }
+        match self.writer.commit(&changes, streams) {
+            Ok(()) => {
+                if !changes.is_empty() {
+                    crash::point("after_commit");
+                }
+                self.engine.committed();
+                for (answer, reply) in answers {
+                    let _ = answer.send(Ok(reply));
+                }
+                for effect in effects {
+                    let _ = self.effects.send(effect);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, changes = changes.len(), "a commit failed; reading the rows anew");
+                for (answer, _) in answers {
+                    let _ = answer.send(Err(ApiError::server()));
+                }
+                self.recover();
+            }
+        }
+    }
+
+    /// Waits until the store takes writes again, refusing what comes in meanwhile, and builds a new engine.
+    fn recover(&mut self) {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.rebuild() {
+                Ok(engine) => {
+                    self.engine = engine;
+                    self.engine.resume().into_iter().for_each(|effect| drop(self.effects.send(effect)));
+                    tracing::info!("the store takes writes again");
+                    return;
+                }
+                Err(error) => tracing::error!(%error, "the store takes no writes"),
+            }
+            std::thread::sleep(wait);
+            wait = (wait * 2).min(Duration::from_secs(5));
+            while let Ok(message) = self.inbox.try_recv() {
+                if let Message::Command(_, answer) = message {
+                    let _ = answer.send(Err(ApiError::server()));
+                }
+            }
+        }
+    }
+
+    fn rebuild(&mut self) -> Result<Engine, StoreError> {
+        self.writer.probe()?;
+        let mut engine = Core::engine(self.writer.open_rows()?);
+        // Hosts are no rows: they are there, whatever the store says.
+        for host in self.hosts.values() {
+            engine.handle(Input::Report(Report::HostJoined(host.clone())), clock::now());
+        }
+        Ok(engine)
+    }
+}

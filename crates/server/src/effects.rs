@@ -1,0 +1,138 @@
+//! Carrying out what the engine asks for, after its commit.
+//!
+//! Start reads the job's body and hands the backend one complete task; everything else is passed on. Never here: what
+//! is asked for (the engine), how it is done (the backends).
+
+use crate::api::Service;
+use crate::clock;
+use crate::compute::{Compute, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
+use crate::api::jobs::{log_target, stream_name};
+use crate::error::ApiError;
+use batchyard_engine::input::{ContainerExit, TaskExit, Why};
+use batchyard_engine::resource::Platform;
+use batchyard_engine::{Effect, Report, StartTask};
+use batchyard_model::batch::{ContainerDetail, JobDetail, LinuxParameters};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Carries effects out until the core ends.
+pub async fn run(mut effects: UnboundedReceiver<Effect>, service: Arc<Service>, compute: Arc<dyn Compute>) {
+    while let Some(effect) = effects.recv().await {
+        match effect {
+            Effect::Start(start) => begin(&service, &*compute, start).await,
+            Effect::Stop { task, grace_s, .. } => compute.stop(task, grace_s),
+            Effect::Forget { task, .. } => compute.forget(task),
+            Effect::Wake(at_ms) => wake(&service, at_ms),
+        }
+    }
+}
+
+fn wake(service: &Arc<Service>, at_ms: u64) {
+    let service = service.clone();
+    let wait = Duration::from_millis(at_ms.saturating_sub(clock::now().mono_ms));
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        service.core.tick().await;
+    });
+}
+
+async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) {
+    let task = start.task;
+    match spec(service, start).await {
+        Ok(spec) => compute.start(spec),
+        Err(error) => {
+            tracing::error!(%error, %task, "a task can't be made from its job");
+            let text = "CannotStartContainerError: the server could not read the job; its log says why";
+            let default = ContainerExit { name: "default".into(), code: None, oom: false };
+            let exit = TaskExit {
+                why: Why::StartFailed(text.into()),
+                started_ms: None,
+                stopped_ms: clock::wall_ms(),
+                containers: vec![default],
+            };
+            service.core.report(Report::Exited { task, exit }, Vec::new()).await;
+        }
+    }
+}
+
+/// The whole task, from the order and the job's row.
+async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiError> {
+    let job = start.job;
+    let record = service.readers.read(move |r| r.job_by_id(job)).await?.ok_or_else(ApiError::server)?;
+    let detail: JobDetail = serde_json::from_str(&record.body).map_err(|_| ApiError::server())?;
+    let queue_name = service.queue_name(record.queue).await?.to_string();
+    let environment_name = service.environment_name(start.environment).await?.name.to_string();
+    let (group, prefix) = log_target(&detail);
+    let container = detail.container.as_ref().ok_or_else(ApiError::server)?;
+    let platforms = detail.platform_capabilities.as_deref().unwrap_or_default();
+    let platform = crate::api::jobs::requirements::platform(platforms)?;
+    let list = container.resource_requirements.as_deref().unwrap_or_default();
+    let needs = crate::api::jobs::requirements::needs(list, container.vcpus, container.memory, platform)?;
+    let linux = container.linux_parameters.clone().unwrap_or_default();
+    let driver = container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
+    let log = (driver == "awslogs")
+        .then(|| LogTarget { group, stream: stream_name(&prefix, "default", &start.task) });
+    Ok(TaskSpec {
+        image: container.image.clone().unwrap_or_default(),
+        command: container.command.clone().unwrap_or_default(),
+        environment: environment(container),
+        queue_name,
+        environment_name,
+        platform: if platform == Platform::Fargate { Platform::Fargate } else { Platform::Ec2 },
+        region: service.region.clone(),
+        vcpus_milli: needs.vcpus_milli,
+        memory_mib: needs.memory_mib,
+        user: container.user.clone().filter(|u| !u.is_empty()),
+        privileged: container.privileged == Some(true),
+        readonly_root: container.readonly_root_filesystem == Some(true),
+        ulimits: ulimits(container),
+        mounts: mounts(container),
+        tmpfs: tmpfs(&linux),
+        shm_mib: linux.shared_memory_size.and_then(|s| u32::try_from(s).ok()).filter(|s| *s > 0),
+        init: linux.init_process_enabled == Some(true),
+        log,
+        start,
+    })
+}
+
+fn environment(container: &ContainerDetail) -> Vec<(String, String)> {
+    let pairs = container.environment.iter().flatten();
+    pairs.map(|p| (p.name.clone().unwrap_or_default(), p.value.clone().unwrap_or_default())).collect()
+}
+
+fn ulimits(container: &ContainerDetail) -> Vec<UlimitSpec> {
+    let wire = container.ulimits.iter().flatten();
+    wire.map(|u| UlimitSpec {
+        name: u.name.clone().unwrap_or_default(),
+        soft: u.soft_limit.unwrap_or_default().into(),
+        hard: u.hard_limit.unwrap_or_default().into(),
+    })
+    .collect()
+}
+
+fn mounts(container: &ContainerDetail) -> Vec<MountSpec> {
+    let volumes = container.volumes.as_deref().unwrap_or_default();
+    let source = |name: &str| {
+        let volume = volumes.iter().find(|v| v.name.as_deref() == Some(name));
+        let path = volume.and_then(|v| v.host.as_ref()).and_then(|h| h.source_path.clone()).filter(|p| !p.is_empty());
+        path.map_or_else(|| VolumeSource::Anonymous(name.to_string()), VolumeSource::Host)
+    };
+    let wire = container.mount_points.iter().flatten();
+    wire.map(|m| MountSpec {
+        source: source(m.source_volume.as_deref().unwrap_or_default()),
+        target: m.container_path.clone().unwrap_or_default(),
+        readonly: m.read_only == Some(true),
+    })
+    .collect()
+}
+
+fn tmpfs(linux: &LinuxParameters) -> Vec<TmpfsSpec> {
+    let wire = linux.tmpfs.iter().flatten();
+    wire.map(|t| TmpfsSpec {
+        target: t.container_path.clone().unwrap_or_default(),
+        size_mib: t.size.and_then(|s| u32::try_from(s).ok()).unwrap_or_default(),
+        readonly: t.mount_options.iter().flatten().any(|o| o == "ro"),
+    })
+    .collect()
+}

@@ -1,0 +1,177 @@
+//! Start-up and stop, as lists of steps; each part says one line.
+//!
+//! Never here: what a part does.
+
+mod defaults;
+mod folder;
+mod images;
+
+use crate::api::Service;
+use crate::cli::server::ServerFlags;
+use crate::compute::machine::{Declared, Machine, MachineSettings};
+use crate::compute::{Compute, ReportEnvelope};
+use crate::config::{self, Flags, Settings};
+use crate::core::Core;
+use crate::effects;
+use crate::http::{self, Http};
+use crate::iam::{Credentials, Verifier};
+use crate::images::{ImageOptions, ImageStore};
+use crate::logs::Logs;
+use crate::store::{Catalog, LogStreamRow, Readers, Store};
+use anyhow::Context;
+use batchyard_engine::{Report, TaskId};
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// A part can't start; the text says which and how to mend it.
+pub fn run(flags: ServerFlags) -> anyhow::Result<()> {
+    let flags = &merged(flags);
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
+    let loaded = config::load(flags, std::env::vars_os())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(loaded.settings, loaded.given_credentials))
+}
+
+/// What the server says of itself on stderr: warnings, unless RUST_LOG wants other things.
+fn log_filter() -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
+}
+
+/// Flags as settings take them.
+fn merged(flags: ServerFlags) -> Flags {
+    let values = [
+        ("listen", flags.listen.map(|a| a.to_string())),
+        ("data_dir", flags.data_dir.map(|d| d.to_string_lossy().into_owned())),
+        ("region", flags.region),
+        ("account", flags.account),
+        ("host_image", flags.host_image.then(|| "true".to_string())),
+        ("allow_plain_http", flags.allow_plain_http.then(|| "true".to_string())),
+    ];
+    let values = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Flags { config: flags.config, values }
+}
+
+async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result<()> {
+    let mut stop = Signals::new()?;
+    let folder = folder::Folder::open(&settings.data_dir)?;
+    let data_dir = folder.path().to_path_buf();
+    let (credentials, _) = Credentials::establish(&data_dir, given)?;
+    say("data", &data_dir.display().to_string());
+    let listener = http::bind(settings.listen)?;
+
+    let (store, writer) = Store::open(&data_dir)?;
+    let rows = writer.open_rows()?;
+    let fresh = rows.last_ids.compute_environment == 0;
+    let open: Vec<TaskId> = rows.attempts.iter().map(|a| a.task).collect();
+    say("store", &format!("{} jobs open, {} of them on a host", rows.jobs.len(), open.len()));
+
+    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
+    let images = images::MachineImages::new(ImageStore::open(&data_dir.join("images"), options)?, &data_dir);
+    say("images", &images.describe());
+
+    let (reports, from_machine) = mpsc::unbounded_channel();
+    let machine = Machine::open(&machine_settings(&settings, &data_dir), Arc::new(images), reports)?;
+    let machine = Arc::new(machine);
+    for host in machine.hosts() {
+        say("machine", &format!("{}: {} vCPU and {} MiB for jobs", host.instance_id, host.vcpus_milli / 1000, host.memory_mib));
+    }
+    machine.reconcile(&open).context("the attempts of this machine can't be read")?;
+
+    let readers = Readers::new(store);
+    let (effects, to_do) = mpsc::unbounded_channel();
+    let (core, core_thread) = Core::start(writer, Core::engine(rows), effects)?;
+    for host in machine.hosts() {
+        core.report(Report::HostJoined(host), Vec::new()).await;
+    }
+    let logs = Logs::new(Arc::new(Catalog(readers.clone())), &data_dir, &settings.region, &settings.account);
+    let (region, account) = (settings.region.clone(), settings.account.clone());
+    let service = Arc::new(Service::new(core.clone(), readers, region, account, Arc::new(logs)));
+    if fresh {
+        defaults::make(&service).await?;
+    }
+    tokio::spawn(effects::run(to_do, service.clone(), machine.clone()));
+    let reporter = tokio::spawn(tell_core(from_machine, core.clone()));
+
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}");
+    folder.announce(&url, &settings.region)?;
+    say("ready", &url);
+    newcomer(&settings);
+    let verifier = Verifier::new(credentials, &settings.account, &settings.region);
+    let http = Http { verifier, limits: settings.limits() };
+    http::serve(listener, service, http, stop.wait()).await;
+
+    folder.withdraw();
+    core.stop().await;
+    tokio::task::spawn_blocking(move || core_thread.join()).await?.map_err(|_| anyhow::anyhow!("the core ended early"))?;
+    reporter.abort();
+    let running = machine.running().len();
+    if running == 0 {
+        machine.remove_cgroup();
+    }
+    say("stopped", &format!("{running} jobs keep running; the next start finds them"));
+    Ok(())
+}
+
+/// Reports go to the core in the order in which they came.
+async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
+    while let Some(envelope) = reports.recv().await {
+        let streams = envelope.streams.into_iter().map(|s| LogStreamRow {
+            group: s.group,
+            name: s.stream,
+            task: s.task,
+            container: s.container,
+            path: s.path.to_string_lossy().into_owned(),
+            created_ms: s.created_ms,
+            first_event_ms: s.first_event_ms,
+            last_event_ms: s.last_event_ms,
+            bytes: s.bytes,
+            done: s.done,
+        });
+        core.report(envelope.report, streams.collect()).await;
+    }
+}
+
+fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
+    MachineSettings {
+        declared: Declared { vcpus: settings.vcpus, memory_mib: settings.memory_mib },
+        log_cap: settings.log_cap_bytes,
+        disk_floor: settings.disk_floor_bytes,
+        ..MachineSettings::new(data_dir)
+    }
+}
+
+fn say(part: &str, what: &str) {
+    println!("{part:<8} {what}");
+}
+
+/// The next thing to type.
+fn newcomer(settings: &Settings) {
+    let default = Settings::default().data_dir == settings.data_dir;
+    let data_dir = if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
+    println!("\nTry, in another terminal:\n  batchyard run{data_dir} busybox -- echo hello");
+    println!("For aws and boto3:\n  eval \"$(batchyard env{data_dir})\" && aws batch describe-job-queues\n");
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

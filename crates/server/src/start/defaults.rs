@@ -1,0 +1,43 @@
+//! What a fresh server has, so that the first job needs no set-up: compute environments `default` (EC2 shape) and
+//! `default-fargate`, with job queues of the same names.
+//!
+//! Made through the API's own handlers. Never here: what they may do.
+
+use crate::api::Service;
+use batchyard_model::batch::{
+    ComputeEnvironmentOrder, ComputeResource, CreateComputeEnvironmentRequest, CreateJobQueueRequest,
+};
+
+/// vCPUs that the default environments allow at once; what is really there is the machine's.
+const MAX_VCPUS: i32 = 4096;
+
+/// Makes them.
+pub async fn make(service: &Service) -> anyhow::Result<()> {
+    pair(service, "default", "EC2", Some(vec!["optimal".to_string()])).await?;
+    pair(service, "default-fargate", "FARGATE", None).await
+}
+
+async fn pair(service: &Service, name: &str, kind: &str, instance_types: Option<Vec<String>>) -> anyhow::Result<()> {
+    let resources = ComputeResource {
+        r#type: Some(kind.to_string()),
+        max_vcpus: Some(MAX_VCPUS),
+        instance_types,
+        ..ComputeResource::default()
+    };
+    let environment = CreateComputeEnvironmentRequest {
+        compute_environment_name: Some(name.to_string()),
+        compute_resources: Some(resources),
+        r#type: Some("MANAGED".to_string()),
+        ..CreateComputeEnvironmentRequest::default()
+    };
+    service.create_compute_environment(environment).await?;
+    let order = ComputeEnvironmentOrder { compute_environment: Some(name.to_string()), order: Some(1) };
+    let queue = CreateJobQueueRequest {
+        job_queue_name: Some(name.to_string()),
+        priority: Some(1),
+        compute_environment_order: Some(vec![order]),
+        ..CreateJobQueueRequest::default()
+    };
+    service.create_job_queue(queue).await?;
+    Ok(())
+}

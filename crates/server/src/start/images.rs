@@ -1,0 +1,80 @@
+//! The image store as the machine asks it, with AWS's words for what can't be had (spec jobs §1.5).
+//!
+//! Never here: importing images.
+
+use crate::compute::machine::{Image, Images, cannot_pull};
+use crate::images::{ImageError, ImageKind, ImageStore, ResolvedImage, host_masks};
+use batchyard_supervisor::{Mount, MountKind};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Images of this machine.
+pub struct MachineImages {
+    store: ImageStore,
+    data_dir: PathBuf,
+    masks: OnceLock<Vec<Mount>>,
+}
+
+impl MachineImages {
+    /// Over this store; the data folder is hidden from jobs in the host image.
+    pub fn new(store: ImageStore, data_dir: &Path) -> Self {
+        Self { store, data_dir: data_dir.to_path_buf(), masks: OnceLock::new() }
+    }
+
+    /// One line for start-up.
+    pub fn describe(&self) -> String {
+        let built_in = match self.store.ensure_builtin() {
+            Ok(_) => "busybox built in".to_string(),
+            Err(error) => error.to_string(),
+        };
+        let count = self.store.list().map_or(0, |l| l.len());
+        format!("{count} images, {built_in}")
+    }
+
+    fn masks(&self) -> Vec<Mount> {
+        self.masks.get_or_init(|| host_mounts(&self.data_dir)).clone()
+    }
+}
+
+/// What lies over the host's own root: its other file systems read-only, then empty folders and files over secrets.
+fn host_mounts(data_dir: &Path) -> Vec<Mount> {
+    let masks = host_masks(data_dir);
+    let text = |p: PathBuf| p.to_string_lossy().into_owned();
+    let bind = |p: PathBuf| {
+        let path = text(p);
+        Mount { kind: MountKind::Bind(path.clone()), target: path, readonly: true }
+    };
+    let mount = |kind: MountKind, p: PathBuf, readonly| Mount { kind, target: text(p), readonly };
+    let binds = masks.read_only_binds.into_iter().map(bind);
+    let empty = masks.tmpfs.into_iter().map(|p| mount(MountKind::Tmpfs(0), p, false));
+    let files = masks.empty_files.into_iter().map(|p| mount(MountKind::Mask, p, true));
+    binds.chain(empty).chain(files).collect()
+}
+
+impl Images for MachineImages {
+    fn resolve(&self, reference: &str) -> Result<Image, String> {
+        match self.store.resolve(reference) {
+            Ok(found) => Ok(image(found, || self.masks())),
+            Err(ImageError::NotFound { .. }) => Err(cannot_pull(&format!(
+                "manifest for {reference} not found; import it with: batchyard image import ARCHIVE"
+            ))),
+            Err(error) => Err(cannot_pull(&error.to_string())),
+        }
+    }
+}
+
+fn image(found: ResolvedImage, masks: impl Fn() -> Vec<Mount>) -> Image {
+    let masks = if found.kind == ImageKind::Host { masks() } else { Vec::new() };
+    let c = found.config;
+    Image {
+        layers: found.layers,
+        entrypoint: c.entrypoint,
+        cmd: c.cmd,
+        env: c.env,
+        working_dir: c.working_dir,
+        user: c.user,
+        stop_signal: c.stop_signal,
+        volumes: c.volumes,
+        masks,
+    }
+}

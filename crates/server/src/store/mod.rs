@@ -1,0 +1,99 @@
+//! The store: rows on disk, written by the one task that owns the engine, read by everybody else.
+//!
+//! [`Writer::commit`] writes one batch in one synced transaction; [`Reader`] answers Describe and List and sees every
+//! write that was answered. SQLite in WAL mode with `synchronous=FULL` is the embedded default. Never here: what rows
+//! mean; the engine and the API know.
+
+mod codec;
+mod logs;
+mod pool;
+mod read;
+mod restore;
+pub mod schema;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use logs::{Catalog, LogStreamRow};
+pub use pool::Readers;
+pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};
+pub use write::Writer;
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+
+/// Name of the database in the data folder.
+pub const FILE: &str = "batchyard.db";
+
+/// What a store can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says so.
+    #[error("store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A column holds what no version of this program writes.
+    #[error("store: {table} row {id} cannot be read: {what}; the database is damaged, restore a backup")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        id: i64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file belongs to another program.
+    #[error("store: {FILE} in the data folder is not a batchyard database; choose another --data-dir")]
+    NotOurs,
+    /// The file was written by a newer program.
+    #[error("store: the database has schema version {found}, this program knows {known}; use the newer program", known = schema::VERSION)]
+    Newer {
+        /// The version found.
+        found: i64,
+    },
+    /// The file is cut off or overwritten.
+    #[error("store: the database is damaged ({verdict}); restore a backup, nothing was changed")]
+    Damaged {
+        /// SQLite's words.
+        verdict: String,
+    },
+}
+
+/// Where the store lies.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// Makes or opens the database in `data_dir`, brings it forward and checks that it is whole. One process at a
+    /// time: the caller holds the data folder's lock.
+    pub fn open(data_dir: &Path) -> Result<(Self, Writer), StoreError> {
+        let path = data_dir.join(FILE);
+        let mut connection = Connection::open(&path)?;
+        configure(&connection)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::prepare(&mut connection)?;
+        Ok((Self { path }, Writer::new(connection)))
+    }
+
+    /// A connection for reading, in its own right.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection)?;
+        Ok(Reader::new(connection))
+    }
+}
+
+fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    if !connection.is_readonly(rusqlite::MAIN_DB)? {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    }
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! Reading: what Describe and List need, never more than their page (invariant 9).
+//!
+//! Never here: wire shapes. Each thread that reads has its own [`Reader`].
+
+use super::restore::{attempt, compute_environment, hot, job_queue};
+use super::StoreError;
+use batchyard_engine::change::{AttemptRow, JobHot};
+use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, JobId, JobUuid, QueueId};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use batchyard_engine::JobStatus;
+use rusqlite::{Connection, Params, Row, params};
+use std::sync::Arc;
+
+/// A connection that reads.
+pub struct Reader {
+    connection: Connection,
+}
+
+/// A job with all that DescribeJobs shows.
+#[derive(Debug, Clone)]
+pub struct JobRecord {
+    /// How it stands.
+    pub hot: JobHot,
+    /// Public id.
+    pub uuid: JobUuid,
+    /// Its queue, perhaps gone.
+    pub queue: QueueId,
+    /// `jobName`.
+    pub name: Arc<str>,
+    /// `createdAt`.
+    pub created_ms: i64,
+    /// The job's body, JSON text.
+    pub body: String,
+    /// Oldest first.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// An attempt as rows tell it.
+pub type AttemptRecord = AttemptRow;
+
+/// A job as a listing shows it.
+#[derive(Debug, Clone)]
+pub struct JobSummaryRecord {
+    /// How it stands.
+    pub hot: JobHot,
+    /// Public id.
+    pub uuid: JobUuid,
+    /// `jobName`.
+    pub name: Arc<str>,
+    /// `createdAt`.
+    pub created_ms: i64,
+    /// Name and revision of its definition.
+    pub definition: (Arc<str>, u32),
+    /// The newest attempt's containers, when it has ended.
+    pub last_attempt: Option<AttemptRow>,
+}
+
+/// One page of a queue's jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct JobPage {
+    /// The queue.
+    pub queue: QueueId,
+    /// The state.
+    pub status: JobStatus,
+    /// Only jobs older than this one; newest first.
+    pub before: Option<JobId>,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+/// Which definitions.
+#[derive(Debug, Clone, Default)]
+pub struct DefinitionQuery {
+    /// All revisions of this name; absent: all names.
+    pub name: Option<String>,
+    /// ACTIVE or INACTIVE only.
+    pub active: Option<bool>,
+    /// Rows after this id.
+    pub after: i64,
+    /// Rows at most.
+    pub limit: u32,
+}
+
+impl Reader {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            out.push(read(row)?);
+        }
+        Ok(out)
+    }
+
+    /// Compute environments after a row id, in the order of their making.
+    pub fn compute_environments(&self, after: i64, limit: u32) -> Result<Vec<ComputeEnvironment>, StoreError> {
+        let sql = "SELECT * FROM compute_environment WHERE id > ?1 AND status <> 5 ORDER BY id LIMIT ?2";
+        self.rows(sql, params![after, limit], compute_environment)
+    }
+
+    /// The compute environment of this name.
+    pub fn compute_environment(&self, name: &str) -> Result<Option<ComputeEnvironment>, StoreError> {
+        let sql = "SELECT * FROM compute_environment WHERE name = ?1 AND status <> 5";
+        Ok(self.rows(sql, [name], compute_environment)?.pop())
+    }
+
+    /// An environment by row id, also one that is gone; its status is then shown as DELETING.
+    pub fn any_compute_environment(&self, id: ComputeEnvironmentId) -> Result<Option<ComputeEnvironment>, StoreError> {
+        let sql = "SELECT id, name, state, min(status, 2) AS status, status_reason, platform, managed, max_vcpus_milli,
+                   version, body FROM compute_environment WHERE id = ?1";
+        Ok(self.rows(sql, [id.0], compute_environment)?.pop())
+    }
+
+    /// Job queues after a row id, in the order of their making.
+    pub fn job_queues(&self, after: i64, limit: u32) -> Result<Vec<JobQueue>, StoreError> {
+        let sql = "SELECT * FROM job_queue WHERE id > ?1 AND status <> 5 ORDER BY id LIMIT ?2";
+        self.rows(sql, params![after, limit], job_queue)
+    }
+
+    /// The job queue of this name.
+    pub fn job_queue(&self, name: &str) -> Result<Option<JobQueue>, StoreError> {
+        let sql = "SELECT * FROM job_queue WHERE name = ?1 AND status <> 5";
+        Ok(self.rows(sql, [name], job_queue)?.pop())
+    }
+
+    /// The name of a queue, also of one that is gone.
+    pub fn job_queue_name(&self, id: QueueId) -> Result<Option<Arc<str>>, StoreError> {
+        Ok(self.rows("SELECT name FROM job_queue WHERE id = ?1", [id.0], |r| Ok(r.get(0)?))?.pop())
+    }
+
+    /// One revision of a definition.
+    pub fn job_definition(&self, name: &str, revision: u32) -> Result<Option<JobDefinition>, StoreError> {
+        let sql = "SELECT * FROM job_definition WHERE name = ?1 AND revision = ?2";
+        Ok(self.rows(sql, params![name, revision], definition)?.pop())
+    }
+
+    /// The newest ACTIVE revision of a name.
+    pub fn latest_job_definition(&self, name: &str) -> Result<Option<JobDefinition>, StoreError> {
+        let sql = "SELECT * FROM job_definition WHERE name = ?1 AND active ORDER BY revision DESC LIMIT 1";
+        Ok(self.rows(sql, [name], definition)?.pop())
+    }
+
+    /// Definitions in the order of their registration.
+    pub fn job_definitions(&self, query: &DefinitionQuery) -> Result<Vec<JobDefinition>, StoreError> {
+        let tail = "id > ?1 AND (?2 IS NULL OR active = ?2) ORDER BY id LIMIT ?3";
+        match &query.name {
+            None => {
+                let sql = format!("SELECT * FROM job_definition WHERE {tail}");
+                self.rows(&sql, params![query.after, query.active, query.limit], definition)
+            }
+            Some(name) => {
+                let sql = format!("SELECT * FROM job_definition WHERE name = ?4 AND {tail}");
+                self.rows(&sql, params![query.after, query.active, query.limit, name], definition)
+            }
+        }
+    }
+
+    /// A job with its attempts.
+    pub fn job(&self, uuid: JobUuid) -> Result<Option<JobRecord>, StoreError> {
+        self.job_where("job.uuid = ?1", params![&uuid.0[..]])
+    }
+
+    /// A job with its attempts, by row id.
+    pub fn job_by_id(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
+        self.job_where("job.id = ?1", params![id.0])
+    }
+
+    fn job_where(&self, condition: &str, params: impl Params) -> Result<Option<JobRecord>, StoreError> {
+        let sql = format!(
+            "SELECT job.*, job_body.body AS text FROM job JOIN job_body ON job_body.id = job.body WHERE {condition}"
+        );
+        let read = |row: &Row<'_>| {
+            Ok(JobRecord {
+                hot: hot(row)?,
+                uuid: JobUuid(row.get("uuid")?),
+                queue: QueueId(row.get("queue")?),
+                name: row.get("name")?,
+                created_ms: row.get("created_ms")?,
+                body: row.get("text")?,
+                attempts: Vec::new(),
+            })
+        };
+        let Some(mut job) = self.rows(&sql, params, read)?.pop() else { return Ok(None) };
+        if job.hot.attempts > 0 {
+            let sql = "SELECT * FROM attempt WHERE job = ?1 ORDER BY attempt";
+            job.attempts = self.rows(sql, [job.hot.id.0], attempt)?;
+        }
+        Ok(Some(job))
+    }
+
+    /// One page of a queue's jobs in one state, newest first.
+    pub fn jobs(&self, page: &JobPage) -> Result<Vec<JobSummaryRecord>, StoreError> {
+        let sql = "SELECT job.*, d.name AS d_name, d.revision AS d_revision FROM job
+                   JOIN job_definition d ON d.id = job.definition
+                   WHERE job.queue = ?1 AND job.status = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
+        let before = page.before.map_or(i64::MAX, |b| b.0);
+        let read = |row: &Row<'_>| {
+            Ok(JobSummaryRecord {
+                hot: hot(row)?,
+                uuid: JobUuid(row.get("uuid")?),
+                name: row.get("name")?,
+                created_ms: row.get("created_ms")?,
+                definition: (row.get("d_name")?, row.get("d_revision")?),
+                last_attempt: None,
+            })
+        };
+        let mut jobs = self.rows(sql, params![page.queue.0, page.status as i64, before, page.limit], read)?;
+        for job in jobs.iter_mut().filter(|j| j.hot.attempts > 0) {
+            let sql = "SELECT * FROM attempt WHERE job = ?1 AND attempt = ?2";
+            job.last_attempt = self.rows(sql, params![job.hot.id.0, job.hot.attempts], attempt)?.pop();
+        }
+        Ok(jobs)
+    }
+}
+
+fn definition(row: &Row<'_>) -> Result<JobDefinition, StoreError> {
+    Ok(JobDefinition {
+        id: DefinitionId(row.get("id")?),
+        name: row.get("name")?,
+        revision: row.get("revision")?,
+        active: row.get("active")?,
+        created_ms: row.get("created_ms")?,
+        deregistered_ms: row.get("deregistered_ms")?,
+        body: row.get("body")?,
+    })
+}

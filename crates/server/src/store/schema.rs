@@ -1,0 +1,158 @@
+//! The tables and their versions. Why they look like this: docs/decisions/0002-tables.md.
+//!
+//! Never here: reading or writing rows.
+
+use super::StoreError;
+use rusqlite::Connection;
+
+/// The version that this program writes. A database of a newer one is refused.
+pub const VERSION: i64 = 1;
+
+/// Marks the file as ours (`PRAGMA application_id`): "BYRD".
+const APPLICATION_ID: i64 = 0x4259_5244;
+
+/// One script per version, each bringing the version before it forward.
+const MIGRATIONS: [&str; 1] = [V1];
+
+const V1: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- Removed resources keep their row (status 5 = DELETED), because ended jobs still name them.
+CREATE TABLE compute_environment (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    status_reason TEXT NOT NULL,
+    platform INTEGER NOT NULL,
+    managed INTEGER NOT NULL,
+    max_vcpus_milli INTEGER,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX compute_environment_by_name ON compute_environment (name) WHERE status <> 5;
+
+CREATE TABLE job_queue (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    status_reason TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    environments TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX job_queue_by_name ON job_queue (name) WHERE status <> 5;
+
+CREATE TABLE job_definition (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    deregistered_ms INTEGER,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX job_definition_by_name ON job_definition (name, revision);
+
+-- The hot row. Row ids rise with submission, so they stand for creation order in every listing.
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    uuid BLOB NOT NULL,
+    queue INTEGER NOT NULL,
+    definition INTEGER NOT NULL,
+    body INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    parent INTEGER,
+    child_index INTEGER,
+    name TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    status_reason TEXT,
+    attempts INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    started_ms INTEGER,
+    stopped_ms INTEGER,
+    cancelled INTEGER NOT NULL,
+    terminated TEXT
+);
+CREATE UNIQUE INDEX job_by_uuid ON job (uuid);
+CREATE INDEX job_by_status ON job (queue, status);
+
+-- Written once; shared by the children of an array.
+CREATE TABLE job_body (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    submitter TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE TABLE attempt (
+    job INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    task BLOB NOT NULL,
+    environment INTEGER NOT NULL,
+    host INTEGER NOT NULL,
+    placed_ms INTEGER NOT NULL,
+    started_ms INTEGER,
+    stopped_ms INTEGER,
+    status_reason TEXT,
+    containers TEXT NOT NULL,
+    PRIMARY KEY (job, attempt)
+) WITHOUT ROWID;
+
+CREATE TABLE log_group (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_ms INTEGER NOT NULL,
+    retention_days INTEGER
+);
+
+CREATE TABLE log_stream (
+    id INTEGER PRIMARY KEY,
+    log_group INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    task BLOB NOT NULL,
+    container TEXT NOT NULL,
+    path TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    first_event_ms INTEGER,
+    last_event_ms INTEGER,
+    bytes INTEGER NOT NULL,
+    done INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX log_stream_by_name ON log_stream (log_group, name);
+CREATE INDEX log_stream_by_last_event ON log_stream (log_group, coalesce(last_event_ms, created_ms), name);
+CREATE INDEX log_stream_by_creation ON log_stream (log_group, created_ms, name);
+";
+
+/// Brings a database to [`VERSION`], or says why it can't be used. Checks that the file is ours and whole.
+pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    if version == 0 && tables == 0 {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    let ours: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
+    if ours != APPLICATION_ID {
+        return Err(StoreError::NotOurs);
+    }
+    if version > VERSION {
+        return Err(StoreError::Newer { found: version });
+    }
+    check_whole(connection)?;
+    for (script, to) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+        let step = connection.transaction()?;
+        step.execute_batch(script)?;
+        step.pragma_update(None, "user_version", to)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+/// Damage is found at start and refused, never served.
+fn check_whole(connection: &Connection) -> Result<(), StoreError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged { verdict }) }
+}

@@ -1,0 +1,255 @@
+//! What is committed is read back as it was; what is not ours or not whole is refused.
+
+use super::{Catalog, DefinitionQuery, JobPage, LogStreamRow, Readers, Store, StoreError, schema};
+use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
+use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, JobHot, JobRow};
+use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
+use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, Needs, Platform, State, Status};
+use batchyard_engine::JobStatus;
+use std::path::{Path, PathBuf};
+
+/// A folder that is gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("batchyard-store-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn environment() -> ComputeEnvironment {
+    ComputeEnvironment {
+        id: ComputeEnvironmentId(1),
+        name: "ce".into(),
+        state: State::Enabled,
+        status: Status::Valid,
+        status_reason: "ComputeEnvironment Healthy".into(),
+        platform: Platform::Fargate,
+        managed: true,
+        max_vcpus_milli: Some(16_000),
+        version: 3,
+        body: "{}".into(),
+    }
+}
+
+fn queue() -> JobQueue {
+    JobQueue {
+        id: QueueId(1),
+        name: "q".into(),
+        state: State::Disabled,
+        status: Status::Updating,
+        status_reason: "JobQueue Healthy".into(),
+        priority: 7,
+        environments: vec![ComputeEnvironmentId(1)],
+        version: 1,
+        body: "{}".into(),
+    }
+}
+
+fn definition(revision: u32) -> JobDefinition {
+    JobDefinition {
+        id: DefinitionId(i64::from(revision)),
+        name: "d".into(),
+        revision,
+        active: true,
+        created_ms: 5,
+        deregistered_ms: None,
+        body: "{\"type\":\"container\"}".into(),
+    }
+}
+
+fn facts() -> JobFacts {
+    let rule = RetryRule { retry: true, on_status_reason: Some("Host EC2*".into()), on_reason: None, on_exit_code: None };
+    JobFacts {
+        platform: Platform::Ec2,
+        needs: Needs { vcpus_milli: 250, memory_mib: 64, gpus: 2 },
+        retry: RetryStrategy { attempts: 3, rules: [rule].into() },
+        timeout_s: Some(60),
+    }
+}
+
+fn job(id: i64) -> JobRow {
+    JobRow {
+        uuid: JobUuid([u8::try_from(id).unwrap(); 16]),
+        name: "j".into(),
+        queue: QueueId(1),
+        definition: DefinitionId(1),
+        account: "123456789012".into(),
+        submitter: "arn".into(),
+        created_ms: 100 + id,
+        facts: facts(),
+        body: "{\"tags\":{}}".into(),
+    }
+}
+
+fn hot(id: i64, status: JobStatus) -> JobHot {
+    JobHot {
+        id: JobId(id),
+        status,
+        status_reason: Some("because".into()),
+        attempts: u32::from(status >= JobStatus::Starting),
+        started_ms: None,
+        stopped_ms: None,
+        cancelled: false,
+        terminated: None,
+    }
+}
+
+fn attempt(id: i64) -> AttemptRow {
+    AttemptRow {
+        job: JobId(id),
+        attempt: 1,
+        task: TaskId([9; 16]),
+        environment: ComputeEnvironmentId(1),
+        host: HostId(1),
+        placed_ms: 1,
+        started_ms: None,
+        stopped_ms: None,
+        status_reason: None,
+        containers: Vec::new(),
+    }
+}
+
+#[test]
+fn open_rows_come_back_as_they_were_committed() {
+    let folder = Folder::new();
+    let changes = [
+        Change::PutComputeEnvironment(environment()),
+        Change::PutJobQueue(queue()),
+        Change::InsertJobDefinition(definition(1)),
+        Change::InsertJob(Box::new(job(1)), hot(1, JobStatus::Runnable)),
+        Change::InsertJob(Box::new(job(2)), hot(2, JobStatus::Starting)),
+        Change::InsertJob(Box::new(job(3)), hot(3, JobStatus::Runnable)),
+        Change::PutAttempt(attempt(2)),
+        Change::UpdateJob(hot(3, JobStatus::Failed)),
+    ];
+    Store::open(folder.path()).unwrap().1.commit(&changes, &[]).unwrap();
+    let rows = Store::open(folder.path()).unwrap().1.open_rows().unwrap();
+    assert_eq!(rows.compute_environments, [environment()]);
+    assert_eq!(rows.job_queues, [queue()]);
+    assert_eq!(rows.job_definitions.len(), 1);
+    assert_eq!(rows.jobs.iter().map(|j| j.id().0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(rows.jobs[1].hot, hot(2, JobStatus::Starting));
+    assert_eq!(rows.jobs[1].facts, facts());
+    assert_eq!(rows.attempts, [attempt(2)]);
+    assert_eq!(rows.last_ids.job, 3);
+}
+
+#[test]
+fn listings_read_one_page_newest_first() {
+    let folder = Folder::new();
+    let (store, mut writer) = Store::open(folder.path()).unwrap();
+    let mut changes = vec![Change::PutJobQueue(queue()), Change::InsertJobDefinition(definition(1))];
+    changes.extend((1..=5).map(|i| Change::InsertJob(Box::new(job(i)), hot(i, JobStatus::Runnable))));
+    writer.commit(&changes, &[]).unwrap();
+    let reader = store.reader().unwrap();
+    let page = JobPage { queue: QueueId(1), status: JobStatus::Runnable, before: Some(JobId(5)), limit: 2 };
+    let ids: Vec<i64> = reader.jobs(&page).unwrap().iter().map(|j| j.hot.id.0).collect();
+    assert_eq!(ids, [4, 3]);
+    let ended = AttemptRow {
+        stopped_ms: Some(2),
+        containers: vec![ContainerResult { name: "default".into(), exit_code: Some(3), reason: Some("r".into()) }],
+        ..attempt(4)
+    };
+    writer.commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[]).unwrap();
+    let record = reader.job(job(4).uuid).unwrap().unwrap();
+    assert_eq!((record.hot.status, &record.attempts[..]), (JobStatus::Failed, &[ended][..]));
+    assert!(reader.job(JobUuid([77; 16])).unwrap().is_none());
+}
+
+#[test]
+fn a_removed_name_is_free_and_still_known_by_id() {
+    let folder = Folder::new();
+    let (store, mut writer) = Store::open(folder.path()).unwrap();
+    let again = ComputeEnvironment { id: ComputeEnvironmentId(2), ..environment() };
+    let removed = Change::RemoveComputeEnvironment(ComputeEnvironmentId(1));
+    writer
+        .commit(&[Change::PutComputeEnvironment(environment()), removed, Change::PutComputeEnvironment(again)], &[])
+        .unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.compute_environment("ce").unwrap().unwrap().id.0, 2);
+    assert_eq!(reader.any_compute_environment(ComputeEnvironmentId(1)).unwrap().unwrap().name, "ce".into());
+    assert_eq!(reader.compute_environments(0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn definitions_are_found_by_name_revision_and_state() {
+    let folder = Folder::new();
+    let (store, mut writer) = Store::open(folder.path()).unwrap();
+    let off = Change::DeactivateJobDefinition(DefinitionId(2), 9);
+    writer
+        .commit(&[Change::InsertJobDefinition(definition(1)), Change::InsertJobDefinition(definition(2)), off], &[])
+        .unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.latest_job_definition("d").unwrap().unwrap().revision, 1);
+    assert_eq!(reader.job_definition("d", 2).unwrap().unwrap().deregistered_ms, Some(9));
+    let query = |active| DefinitionQuery { name: Some("d".into()), active, after: 0, limit: 10 };
+    assert_eq!(reader.job_definitions(&query(None)).unwrap().len(), 2);
+    assert_eq!(reader.job_definitions(&query(Some(false))).unwrap().len(), 1);
+}
+
+#[test]
+fn streams_are_found_by_name_prefix_and_time() {
+    let folder = Folder::new();
+    let (store, mut writer) = Store::open(folder.path()).unwrap();
+    let row = |name: &str, last| LogStreamRow {
+        group: "/aws/batch/job".into(),
+        name: name.into(),
+        task: TaskId([1; 16]),
+        container: "default".into(),
+        path: "logs/x".into(),
+        created_ms: 10,
+        first_event_ms: last,
+        last_event_ms: last,
+        bytes: 5,
+        done: last.is_some(),
+    };
+    writer.commit(&[], &[row("a/1", Some(20)), row("a/2", None), row("b/1", Some(90))]).unwrap();
+    let catalog = Catalog(Readers::new(store));
+    let names = |rows: Vec<StreamRow>| rows.into_iter().map(|r| r.name).collect::<Vec<_>>();
+    let group = "/aws/batch/job";
+    let by_name = |after| StreamQuery { group, prefix: Some("a/"), after, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams(&by_name(None)).unwrap()), ["a/1", "a/2"]);
+    assert_eq!(names(catalog.streams(&by_name(Some((0, "a/1")))).unwrap()), ["a/2"]);
+    let by_time = StreamQuery { group, order: StreamOrder::LastEvent, descending: true, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams(&by_time).unwrap()), ["b/1", "a/1", "a/2"]);
+    let rest = StreamQuery { after: Some((20, "a/1")), ..by_time };
+    assert_eq!(names(catalog.streams(&rest).unwrap()), ["a/2"]);
+    let range = RangeQuery { group, start_ms: 50, end_ms: 100, limit: 10, ..Default::default() };
+    assert_eq!(names(catalog.streams_in_range(&range).unwrap()), ["a/2", "b/1"]);
+    assert!(catalog.stream(group, "c").unwrap().is_none());
+    assert!(catalog.group("nope").unwrap().is_none());
+    let groups = GroupQuery { prefix: Some("/aws"), contains: Some("batch"), limit: 10, ..Default::default() };
+    assert_eq!(catalog.groups(&groups).unwrap()[0].stored_bytes, 15);
+}
+
+#[test]
+fn files_that_are_not_ours_newer_or_damaged_are_refused() {
+    let folder = Folder::new();
+    let path = folder.path().join(super::FILE);
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (a)").unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::NotOurs)));
+    std::fs::remove_file(&path).unwrap();
+    drop(Store::open(folder.path()).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { .. })));
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", schema::VERSION).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[4096..half].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(Store::open(folder.path()).is_err());
+}

@@ -1,0 +1,192 @@
+//! Writing: one batch, one transaction, one sync.
+//!
+//! Never here: deciding what is written. Whoever holds the [`Writer`] is the only one who writes.
+
+use super::codec::{
+    DELETED, containers_text, facts_text, platform_number, state_number, status_number,
+};
+use super::{LogStreamRow, StoreError, logs};
+use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use rusqlite::{Connection, Transaction, params};
+
+/// The one connection that writes.
+pub struct Writer {
+    pub(super) connection: Connection,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Writes a batch durably: when this returns, it is on disk. On an error nothing of it is known to be or not to
+    /// be; the rows decide, read anew.
+    pub fn commit(&mut self, changes: &[Change], streams: &[LogStreamRow]) -> Result<(), StoreError> {
+        if changes.is_empty() && streams.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        for change in changes {
+            write(&transaction, change)?;
+        }
+        for stream in streams {
+            logs::put_stream(&transaction, stream)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Whether the store takes writes, tried with one.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta (key, value) VALUES ('probe', '') ON CONFLICT (key) DO UPDATE SET value = ''";
+        self.connection.execute(sql, [])?;
+        Ok(())
+    }
+
+    /// A lasting fact about this store, made on first use.
+    pub fn meta(&mut self, key: &str, make: impl FnOnce() -> String) -> Result<String, StoreError> {
+        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
+        self.connection.execute(sql, params![key, make()])?;
+        Ok(self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0))?)
+    }
+}
+
+fn write(t: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::PutComputeEnvironment(row) => put_compute_environment(t, row),
+        Change::RemoveComputeEnvironment(id) => remove(t, "compute_environment", id.0),
+        Change::PutJobQueue(row) => put_job_queue(t, row),
+        Change::RemoveJobQueue(id) => remove(t, "job_queue", id.0),
+        Change::InsertJobDefinition(row) => insert_job_definition(t, row),
+        Change::DeactivateJobDefinition(id, at_ms) => {
+            let sql = "UPDATE job_definition SET active = 0, deregistered_ms = ?2 WHERE id = ?1";
+            t.prepare_cached(sql)?.execute(params![id.0, at_ms])?;
+            Ok(())
+        }
+        Change::InsertJob(row, hot) => insert_job(t, row, hot),
+        Change::UpdateJob(hot) => update_job(t, hot),
+        Change::PutAttempt(row) => put_attempt(t, row),
+    }
+}
+
+fn put_compute_environment(t: &Transaction<'_>, row: &ComputeEnvironment) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO compute_environment (id, name, state, status, status_reason, platform, managed,
+               max_vcpus_milli, version, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    t.prepare_cached(sql)?.execute(params![
+        row.id.0,
+        &*row.name,
+        state_number(row.state),
+        status_number(row.status),
+        &*row.status_reason,
+        platform_number(row.platform),
+        row.managed,
+        row.max_vcpus_milli.map(|v| i64::try_from(v).unwrap_or(i64::MAX)),
+        row.version,
+        &*row.body,
+    ])?;
+    Ok(())
+}
+
+fn put_job_queue(t: &Transaction<'_>, row: &JobQueue) -> Result<(), StoreError> {
+    let environments: Vec<i64> = row.environments.iter().map(|e| e.0).collect();
+    let sql = "INSERT OR REPLACE INTO job_queue (id, name, state, status, status_reason, priority, environments, version,
+               body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    t.prepare_cached(sql)?.execute(params![
+        row.id.0,
+        &*row.name,
+        state_number(row.state),
+        status_number(row.status),
+        &*row.status_reason,
+        row.priority,
+        serde_json::to_string(&environments).expect("plain numbers"),
+        row.version,
+        &*row.body,
+    ])?;
+    Ok(())
+}
+
+fn remove(t: &Transaction<'_>, table: &str, id: i64) -> Result<(), StoreError> {
+    let sql = format!("UPDATE {table} SET status = {DELETED} WHERE id = ?1");
+    t.prepare_cached(&sql)?.execute([id])?;
+    Ok(())
+}
+
+fn insert_job_definition(t: &Transaction<'_>, row: &JobDefinition) -> Result<(), StoreError> {
+    let sql = "INSERT INTO job_definition (id, name, revision, active, created_ms, deregistered_ms, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    t.prepare_cached(sql)?.execute(params![
+        row.id.0,
+        &*row.name,
+        row.revision,
+        row.active,
+        row.created_ms,
+        row.deregistered_ms,
+        &*row.body,
+    ])?;
+    Ok(())
+}
+
+fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), StoreError> {
+    let sql = "INSERT INTO job_body (id, account, submitter, facts, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+    t.prepare_cached(sql)?.execute(params![
+        hot.id.0,
+        &*row.account,
+        &*row.submitter,
+        facts_text(&row.facts),
+        &*row.body,
+    ])?;
+    let sql = "INSERT INTO job (id, uuid, queue, definition, body, kind, name, status, status_reason, attempts,
+               created_ms, started_ms, stopped_ms, cancelled, terminated)
+               VALUES (?1, ?2, ?3, ?4, ?1, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    t.prepare_cached(sql)?.execute(params![
+        hot.id.0,
+        &row.uuid.0[..],
+        row.queue.0,
+        row.definition.0,
+        &*row.name,
+        hot.status as i64,
+        hot.status_reason.as_deref(),
+        hot.attempts,
+        row.created_ms,
+        hot.started_ms,
+        hot.stopped_ms,
+        hot.cancelled,
+        hot.terminated.as_deref(),
+    ])?;
+    Ok(())
+}
+
+fn update_job(t: &Transaction<'_>, hot: &JobHot) -> Result<(), StoreError> {
+    let sql = "UPDATE job SET status = ?2, status_reason = ?3, attempts = ?4, started_ms = ?5, stopped_ms = ?6,
+               cancelled = ?7, terminated = ?8 WHERE id = ?1";
+    t.prepare_cached(sql)?.execute(params![
+        hot.id.0,
+        hot.status as i64,
+        hot.status_reason.as_deref(),
+        hot.attempts,
+        hot.started_ms,
+        hot.stopped_ms,
+        hot.cancelled,
+        hot.terminated.as_deref(),
+    ])?;
+    Ok(())
+}
+
+fn put_attempt(t: &Transaction<'_>, row: &AttemptRow) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO attempt (job, attempt, task, environment, host, placed_ms, started_ms, stopped_ms,
+               status_reason, containers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    t.prepare_cached(sql)?.execute(params![
+        row.job.0,
+        row.attempt,
+        &row.task.0[..],
+        row.environment.0,
+        row.host.0,
+        row.placed_ms,
+        row.started_ms,
+        row.stopped_ms,
+        row.status_reason.as_deref(),
+        containers_text(&row.containers),
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian machine that has only the toolchains: packages through apt, clients of the tests
+# through pip into .venv. `setup.sh tools` leaves the Python clients out. Does nothing when all is there.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+apt_missing() {
+    local static_busybox=no
+    for b in /bin/busybox /usr/bin/busybox; do
+        # A static program is the one that the dynamic loader does not know.
+        if [ -x $b ] && ! ldd $b >/dev/null 2>&1; then static_busybox=yes; fi
+    done
+    [ $static_busybox = yes ] || echo busybox-static
+    command -v cc >/dev/null || echo gcc libc6-dev
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then echo python3 python3-venv; fi
+}
+
+install_packages() {
+    local missing
+    missing=$(apt_missing)
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || die "please install: $missing"
+    say "installing ${missing//$'\n'/ }"
+    as_root apt-get update -qq
+    # shellcheck disable=SC2086 # one word a package
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# The supervisor is smallest and quickest as a static musl program; the target may have to be fetched once.
+musl_target() {
+    local target
+    target=$(uname -m)-unknown-linux-musl
+    [ -d "$(rustc --print target-libdir --target "$target")" ] && return 0
+    command -v rustup >/dev/null || return 0
+    say "adding the Rust target $target"
+    timeout 300 rustup target add "$target" || warn "no $target; the supervisor will use this machine's glibc"
+}
+
+python_clients() {
+    local want
+    want=$(sha256sum tests/requirements.txt | cut -d' ' -f1)
+    [ "$(cat "$VENV/.installed" 2>/dev/null || true)" != "$want" ] || return 0
+    say "installing the AWS clients and pytest into .venv"
+    [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
+    echo "$want" >"$VENV/.installed"
+}
+
+command -v cargo >/dev/null || die "needs Rust (cargo): see https://rustup.rs"
+install_packages
+musl_target
+[ "${1:-all}" = tools ] || python_clients

@@ -1,0 +1,92 @@
+"""Fixtures: servers with data folders of their own; checks that nothing is left behind.
+
+Jobs that need a minute are started when the session begins and judged by tests that run last (`late`).
+"""
+
+import os
+
+import pytest
+
+from support import leaks
+from support.server import BINARY, Server
+from support.wait import until
+
+
+def pytest_configure(config):
+    assert os.geteuid() == 0, "jobs get namespaces and cgroups: run the tests as root (make test does)"
+    assert BINARY.exists(), f"{BINARY} is missing: make build"
+
+
+def pytest_collection_modifyitems(items):
+    """`late` tests go to the end, so that their jobs have run meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("late") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_on_the_host():
+    """No cgroup and no network namespace that was not there before."""
+    before = leaks.host_state()
+    yield
+    until(lambda: leaks.host_state() <= before, 5, f"the end of {sorted(leaks.host_state() - before)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def minute_jobs(request, tmp_path_factory, nothing_left_on_the_host):
+    """Two servers with a job each that is over its time after a minute, the shortest that AWS allows: one server stays
+    up, the other is killed as soon as its job runs. Only when a `late` test asks for them later."""
+    if not any(item.get_closest_marker("late") for item in request.session.items):
+        yield {}
+        return
+    made = {}
+    for name in ("up", "down"):
+        server = Server(tmp_path_factory.mktemp(name)).start()
+        job = server.shell(
+            "trap 'echo asked to stop; exit 5' TERM; echo began; while :; do sleep 0.1; done",
+            timeout={"attemptDurationSeconds": 60},
+            retryStrategy={"attempts": 3, "evaluateOnExit": [{"action": "RETRY", "onReason": "*"}]},
+        )
+        made[name] = (server, job, server.wait_job(job, "RUNNING")["startedAt"])
+        if name == "down":
+            server.kill9()
+    yield made
+    for server, _, _ in made.values():
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for the tests of a module. The last of them sees it end without a trace."""
+    server = Server(tmp_path_factory.mktemp("server")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Makes servers for one test: `make_server(BATCHYARD_…="…")`, not started yet."""
+    made = []
+
+    def make(**settings):
+        folder = tmp_path / f"server{len(made)}"
+        folder.mkdir()
+        made.append(Server(folder, settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def own_server(make_server):
+    """A started server for one test that does things to it."""
+    return make_server().start()
+
+
+@pytest.fixture
+def shared_folder(tmp_path):
+    """A folder of this host that jobs may mount and write to."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder

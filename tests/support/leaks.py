@@ -1,0 +1,53 @@
+"""What a server must not leave behind: processes, mounts, cgroups, network namespaces.
+
+Each function lists what is there now, in words that a failing test can show.
+"""
+
+import os
+from pathlib import Path
+
+
+def processes(data_dir):
+    """Processes whose command line, working folder, root or mounts tell that they belong to `data_dir`."""
+    found = []
+    needle = str(data_dir).encode()
+    for proc in Path("/proc").iterdir():
+        if not proc.name.isdigit() or int(proc.name) == os.getpid():
+            continue
+        try:
+            if not (proc / "cmdline").read_bytes():
+                continue  # A kernel thread, or a process that has ended and waits to be reaped.
+            texts = [(proc / "cmdline").read_bytes(), (proc / "mountinfo").read_bytes()]
+            texts += [os.readlink(proc / name).encode() for name in ("cwd", "root", "exe")]
+            if any(needle in text for text in texts):
+                command = texts[0].replace(b"\0", b" ").decode(errors="replace").strip()
+                found.append(f"process {proc.name}: {command}")
+        except OSError:
+            continue
+    return found
+
+
+def mounts(data_dir):
+    """Mounts of this namespace at or below `data_dir`, or made from what is in it."""
+    lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    return [f"mount: {line}" for line in lines if str(data_dir) in line]
+
+
+def cgroups():
+    """All cgroups of batchyard, in every hierarchy."""
+    return {
+        f"cgroup: {path}"
+        for path, _, _ in os.walk("/sys/fs/cgroup")
+        if "batchyard" in path
+    }
+
+
+def network_namespaces():
+    """Named network namespaces."""
+    folder = Path("/run/netns")
+    return {f"netns: {p}" for p in folder.iterdir()} if folder.is_dir() else set()
+
+
+def host_state():
+    """What is shared by all servers of this machine."""
+    return cgroups() | network_namespaces()
