@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    batchyard::cli::main(&batchyard::cli::Hooks { server: |_| anyhow::bail!("this build has no server") })
+    batchyard::cli::main(&batchyard::cli::Hooks { server: batchyard::start::run })
 }
