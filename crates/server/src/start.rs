@@ -7,6 +7,7 @@ mod folder;
 mod images;
 
 use crate::api::Service;
+use crate::cli::server::ServerFlags;
 use crate::compute::machine::{Declared, Machine, MachineSettings};
 use crate::compute::{Compute, ReportEnvelope};
 use crate::config::{self, Flags, Settings};
@@ -26,10 +27,31 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 ///
 /// # Errors
 /// A part can't start; the text says which and how to mend it.
-pub fn run(flags: &Flags) -> anyhow::Result<()> {
+pub fn run(flags: ServerFlags) -> anyhow::Result<()> {
+    let flags = &merged(flags);
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
     let loaded = config::load(flags, std::env::vars_os())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(loaded.settings, loaded.credentials))
+    runtime.block_on(serve(loaded.settings, loaded.given_credentials))
+}
+
+/// What the server says of itself on stderr: warnings, unless RUST_LOG wants other things.
+fn log_filter() -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
+}
+
+/// Flags as settings take them.
+fn merged(flags: ServerFlags) -> Flags {
+    let values = [
+        ("listen", flags.listen.map(|a| a.to_string())),
+        ("data_dir", flags.data_dir.map(|d| d.to_string_lossy().into_owned())),
+        ("region", flags.region),
+        ("account", flags.account),
+        ("host_image", flags.host_image.then(|| "true".to_string())),
+        ("allow_plain_http", flags.allow_plain_http.then(|| "true".to_string())),
+    ];
+    let values = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Flags { config: flags.config, values }
 }
 
 async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result<()> {
@@ -115,7 +137,7 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
 
 fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
     MachineSettings {
-        declared: Declared { vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000), memory_mib: settings.memory_mib },
+        declared: Declared { vcpus: settings.vcpus, memory_mib: settings.memory_mib },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)

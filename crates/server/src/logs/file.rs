@@ -155,7 +155,7 @@ impl LogFile {
         if at_end { Ok(self.end) } else { self.forward(START, |_, _| Walk::On) }
     }
 
-    /// Whether a record begins or ends at this position.
+    /// Whether a record begins or ends at this position. Reads a few bytes.
     ///
     /// # Errors
     /// The disk does not give it.
@@ -163,12 +163,18 @@ impl LogFile {
         if at == START {
             return Ok(true);
         }
-        let mut ends = false;
-        self.backward(at, |_, _| {
-            ends = true;
-            Walk::Stop
-        })?;
-        Ok(ends && at <= self.end)
+        if at > self.end || at < START + OVERHEAD as u64 {
+            return Ok(false);
+        }
+        let length = self.u32_at(at - 4)?;
+        let size = u64::from(length) + OVERHEAD as u64;
+        Ok(at >= START + size && self.u32_at(at - size)? == length)
+    }
+
+    fn u32_at(&self, at: u64) -> io::Result<u32> {
+        let mut bytes = [0; 4];
+        self.file.read_exact_at(&mut bytes, at)?;
+        Ok(u32::from_le_bytes(bytes))
     }
 
     fn read(&self, at: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<()> {

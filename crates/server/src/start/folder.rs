@@ -39,7 +39,7 @@ impl Folder {
     /// Tells the command line where this server listens and which process it is.
     pub fn announce(&self, url: &str, region: &str) -> anyhow::Result<()> {
         let run = self.path.join(local::RUN);
-        write(&run.join(local::PID), &local::pid_line(std::process::id())?)?;
+        write(&run.join(local::PID), &local::pid_line())?;
         write(&run.join(local::ENDPOINT), &format!("{url}\n{region}\n"))
     }
 
