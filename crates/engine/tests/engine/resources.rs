@@ -4,7 +4,7 @@ use crate::common::{World, words};
 use batchyard_engine::change::Change;
 use batchyard_engine::input::{Command, RefusalKind};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, Platform, State, Status};
-use batchyard_engine::{ComputeEnvironmentId, DefinitionId, QueueId, Reply};
+use batchyard_engine::{ComputeEnvironmentId, DefinitionId, Engine, QueueId, Reply};
 
 fn world() -> World {
     World::new("h1 2x4096", "a 2, f 2 fargate", "q 1 a")
@@ -54,6 +54,12 @@ fn an_invalid_environment() {
     let queue = w.queue_row("r 1 a eks");
     let (kind, text) = refusal(&mut w, Command::CreateJobQueue(queue));
     assert_eq!((kind, text.as_str()), (RefusalKind::WrongState, "Compute environment eks is not valid"));
+    let mut a = w.environment("a");
+    a.status = Status::Invalid;
+    w.done(Command::UpdateComputeEnvironment(a));
+    let queue = JobQueue { priority: 9, ..w.queue("q") };
+    w.done(Command::UpdateJobQueue(queue));
+    assert_eq!(w.queue("q").priority, 9, "a queue that has one already can still be changed");
 }
 
 /// Spec infrastructure §5.3: names are taken once.
@@ -158,10 +164,16 @@ fn deleting_a_queue_ends_its_jobs() {
 fn a_long_queue_ends_in_turns() {
     let mut w = World::new("", "a 2", "q 1 a");
     let jobs = vec!["q 1"; 250].join(",");
-    (0..10).for_each(|_| w.submit(&jobs));
+    (0..14).for_each(|_| w.submit(&jobs));
     let id = disabled_queue(&mut w, "q").id;
     w.done(Command::DeleteJobQueue(id));
-    assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (1500, true));
+    assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (2500, true));
+    w.join("h1 8x4096");
+    assert_eq!(
+        (w.engine.counts().queued, w.placed().as_str()),
+        (1500, ""),
+        "nothing of it is placed any more"
+    );
     w.restart();
     assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (500, true));
     w.step();
@@ -180,6 +192,14 @@ fn revisions() {
     assert!(w.silent());
     w.restart();
     assert_eq!(w.register("d"), Reply::JobDefinition(DefinitionId(4), 3));
+    let mut rows = w.store.open_rows();
+    rows.job_definitions.reverse();
+    w.engine = Engine::new(7, rows, w.now);
+    assert_eq!(
+        w.register("d"),
+        Reply::JobDefinition(DefinitionId(5), 4),
+        "in whatever order the rows are read"
+    );
 }
 
 /// Spec jobs §2.5: what can't be submitted.
