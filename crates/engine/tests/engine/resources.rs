@@ -4,7 +4,7 @@ use crate::common::{World, words};
 use batchyard_engine::change::Change;
 use batchyard_engine::input::{Command, RefusalKind};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, Platform, State, Status};
-use batchyard_engine::{ComputeEnvironmentId, DefinitionId, Engine, QueueId, Reply};
+use batchyard_engine::{ComputeEnvironmentId, DefinitionId, Engine, Input, QueueId, Reply};
 
 fn world() -> World {
     World::new("h1 2x4096", "a 2, f 2 fargate", "q 1 a")
@@ -138,6 +138,28 @@ fn an_environment_goes_with_its_last_job() {
     assert!(w.environment("a").id > a.id);
 }
 
+/// A name that is freed and taken within one batch: the old row goes before the new one comes (the store checks).
+#[test]
+fn a_name_changes_hands_within_a_batch() {
+    let mut w = world();
+    let old = w.queue("q").id;
+    disabled_queue(&mut w, "q");
+    let queue = w.queue_row("q 3 a");
+    w.engine.handle(Input::Command(Command::DeleteJobQueue(old)), w.now);
+    assert_eq!(w.done(Command::CreateJobQueue(queue)), Reply::JobQueue(QueueId(2)));
+    assert_eq!((w.changes.len(), w.queue("q").priority), (2, 3));
+}
+
+/// Spec infrastructure §1.7: another type is another environment.
+#[test]
+fn an_environment_keeps_its_type() {
+    let mut w = world();
+    let a = ComputeEnvironment { platform: Platform::Fargate, ..w.environment("a") };
+    let (kind, text) = refusal(&mut w, Command::UpdateComputeEnvironment(a));
+    assert_eq!(kind, RefusalKind::WrongState);
+    assert!(text.contains("environment a cannot change its type"), "{text}");
+}
+
 /// Spec infrastructure §3.2, jobs §1.5: DISABLED first; what waits fails, what runs is stopped, then the row goes.
 #[test]
 fn deleting_a_queue_ends_its_jobs() {
@@ -216,6 +238,9 @@ fn refused_submissions() {
     let words = "Job Queue is attached to Compute Environment that can not run Jobs with capability FARGATE";
     assert_eq!((kind, text.as_str()), (RefusalKind::Impossible, words));
     assert_eq!(w.send(submit(&|job| job.queue = QueueId(9))), Reply::Stale);
+    w.submit("q 1");
+    let uuid = w.stop_request(1, "").job;
+    assert_eq!(w.send(submit(&|job| job.uuid = uuid)), Reply::Stale, "an id that is taken");
     assert_eq!(w.send(submit(&|job| job.definition = DefinitionId(9))), Reply::Stale);
     w.done(Command::DeregisterJobDefinition(DefinitionId(1)));
     let (kind, text) = refusal(&mut w, submit(&|_| ()));
