@@ -46,20 +46,30 @@ pub fn supervisor() -> Vec<Finding> {
     let scratch = std::env::temp_dir().join(format!("batchyard-doctor-{}", std::process::id()));
     if let Err(e) = fs::DirBuilder::new().mode(0o700).create(&scratch) {
         let found = format!("cannot make {}: {e}", scratch.display());
-        return vec![Finding::fail("supervisor", found, "make room in TMPDIR, or set it to a folder of this user")];
+        return vec![Finding::fail(
+            "supervisor",
+            found,
+            "make room in TMPDIR, or set it to a folder of this user",
+        )];
     }
     let findings = match program::find(&scratch) {
         Err(e) => vec![Finding::fail("supervisor", e.to_string(), mend)],
         Ok(program) => match Command::new(&program).arg("--probe").output() {
             Ok(output) if output.status.success() => {
-                let place = if program.starts_with(&scratch) { "built in".into() } else { program.display().to_string() };
+                let place = if program.starts_with(&scratch) {
+                    "built in".into()
+                } else {
+                    program.display().to_string()
+                };
                 judge_probe(&String::from_utf8_lossy(&output.stdout), &place)
             }
             Ok(output) => {
                 let found = format!("{} --probe ended with {}", program.display(), output.status);
                 vec![Finding::fail("supervisor", found, mend)]
             }
-            Err(e) => vec![Finding::fail("supervisor", format!("{} cannot be run: {e}", program.display()), mend)],
+            Err(e) => {
+                vec![Finding::fail("supervisor", format!("{} cannot be run: {e}", program.display()), mend)]
+            }
         },
     };
     let _ = fs::remove_dir_all(&scratch);
