@@ -147,7 +147,7 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
 
 fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
     MachineSettings {
-        declared: Declared { vcpus: settings.vcpus, memory_mib: settings.memory_mib },
+        declared: Declared { vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000), memory_mib: settings.memory_mib },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)
