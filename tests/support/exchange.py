@@ -54,7 +54,9 @@ def check_value(shape, value, path):
     elif kind == "string":
         if not isinstance(value, str):
             _fail(path, f"{value!r} is not a string")
-        if shape.enum and value not in shape.enum:
+        # An action is echoed in the letter case that was sent.
+        known = [value, value.upper()] if shape.name == "RetryAction" else [value]
+        if shape.enum and not set(known) & set(shape.enum):
             _fail(path, f"{value!r} is not one of {shape.enum}")
     elif kind in ("integer", "long"):
         if isinstance(value, bool) or not isinstance(value, int):

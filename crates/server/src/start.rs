@@ -90,7 +90,11 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
 
     let readers = Readers::new(store);
     let (effects, to_do) = mpsc::unbounded_channel();
-    let (core, core_thread) = Core::start(writer, Core::engine(rows), effects)?;
+    let engine = Core::engine(rows);
+    engine.check().map_err(|what| {
+        anyhow::anyhow!("the rows of the store contradict each other: {what}; restore a backup")
+    })?;
+    let (core, core_thread) = Core::start(writer, engine, effects)?;
     for host in machine.hosts() {
         core.report(Report::HostJoined(host), Vec::new()).await;
     }
@@ -147,7 +151,10 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
 
 fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
     MachineSettings {
-        declared: Declared { vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000), memory_mib: settings.memory_mib },
+        declared: Declared {
+            vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000),
+            memory_mib: settings.memory_mib,
+        },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)
