@@ -7,6 +7,7 @@ mod folder;
 mod images;
 
 use crate::api::Service;
+use crate::cli::server::ServerFlags;
 use crate::compute::machine::{Declared, Machine, MachineSettings};
 use crate::compute::{Compute, ReportEnvelope};
 use crate::config::{self, Flags, Settings};
@@ -26,10 +27,31 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 ///
 /// # Errors
 /// A part can't start; the text says which and how to mend it.
-pub fn run(flags: &Flags) -> anyhow::Result<()> {
+pub fn run(flags: ServerFlags) -> anyhow::Result<()> {
+    let flags = &merged(flags);
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
     let loaded = config::load(flags, std::env::vars_os())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(loaded.settings, loaded.credentials))
+    runtime.block_on(serve(loaded.settings, loaded.given_credentials))
+}
+
+/// What the server says of itself on stderr: warnings, unless RUST_LOG wants other things.
+fn log_filter() -> tracing_subscriber::EnvFilter {
+    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into())
+}
+
+/// Flags as settings take them.
+fn merged(flags: ServerFlags) -> Flags {
+    let values = [
+        ("listen", flags.listen.map(|a| a.to_string())),
+        ("data_dir", flags.data_dir.map(|d| d.to_string_lossy().into_owned())),
+        ("region", flags.region),
+        ("account", flags.account),
+        ("host_image", flags.host_image.then(|| "true".to_string())),
+        ("allow_plain_http", flags.allow_plain_http.then(|| "true".to_string())),
+    ];
+    let values = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Flags { config: flags.config, values }
 }
 
 async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result<()> {
@@ -54,7 +76,15 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let machine = Machine::open(&machine_settings(&settings, &data_dir), Arc::new(images), reports)?;
     let machine = Arc::new(machine);
     for host in machine.hosts() {
-        say("machine", &format!("{}: {} vCPU and {} MiB for jobs", host.instance_id, host.vcpus_milli / 1000, host.memory_mib));
+        say(
+            "machine",
+            &format!(
+                "{}: {} vCPU and {} MiB for jobs",
+                host.instance_id,
+                host.vcpus_milli / 1000,
+                host.memory_mib
+            ),
+        );
     }
     machine.reconcile(&open).context("the attempts of this machine can't be read")?;
 
@@ -84,7 +114,9 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
 
     folder.withdraw();
     core.stop().await;
-    tokio::task::spawn_blocking(move || core_thread.join()).await?.map_err(|_| anyhow::anyhow!("the core ended early"))?;
+    tokio::task::spawn_blocking(move || core_thread.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the core ended early"))?;
     reporter.abort();
     let running = machine.running().len();
     if running == 0 {
@@ -129,7 +161,8 @@ fn say(part: &str, what: &str) {
 /// The next thing to type.
 fn newcomer(settings: &Settings) {
     let default = Settings::default().data_dir == settings.data_dir;
-    let data_dir = if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
+    let data_dir =
+        if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
     println!("\nTry, in another terminal:\n  batchyard run{data_dir} busybox -- echo hello");
     println!("For aws and boto3:\n  eval \"$(batchyard env{data_dir})\" && aws batch describe-job-queues\n");
 }

@@ -16,10 +16,11 @@ fn main() -> ExitCode {
             println!("record {}", batchyard_supervisor::format::VERSION);
             ExitCode::SUCCESS
         }
-        [flag] if flag == "--probe" => run::probe::print(),
+        [flag] if flag == "--probe" => run::probe::print(&std::env::temp_dir()),
+        [flag, folder] if flag == "--probe" => run::probe::print(folder.as_ref()),
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => run::attempt(folder.as_ref()),
         _ => {
-            eprintln!("usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe");
+            eprintln!("usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe [SCRATCH_FOLDER]");
             ExitCode::from(2)
         }
     }

@@ -104,7 +104,11 @@ mod tests {
         let dir = TempDir::new();
         fs::create_dir(dir.path().join("run")).unwrap();
         fs::write(dir.path().join("run/endpoint"), "http://127.0.0.1:1\nus-east-1\n").unwrap();
-        fs::write(dir.path().join("credentials"), "[default]\naws_access_key_id=a\naws_secret_access_key=b\n").unwrap();
+        fs::write(
+            dir.path().join("credentials"),
+            "[default]\naws_access_key_id=a\naws_secret_access_key=b\n",
+        )
+        .unwrap();
         fs::write(dir.path().join("run/pid"), format!("{} 1\n", std::process::id())).unwrap();
         let captured = Captured::new(None);
         assert_eq!(run(dir.path(), &mut captured.console()).unwrap(), 1);

@@ -175,7 +175,11 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_limit_and_shrink_after_a_change() {
-        let mut pace = Pace { next: Duration::from_millis(5), first: Duration::from_millis(5), most: Duration::from_millis(500) };
+        let mut pace = Pace {
+            next: Duration::from_millis(5),
+            first: Duration::from_millis(5),
+            most: Duration::from_millis(500),
+        };
         let pauses: Vec<_> = (0..20).map(|_| pace.pause()).collect();
         assert_eq!(pauses[0], Duration::from_millis(5));
         assert!(pauses.is_sorted());

@@ -187,10 +187,8 @@ impl Job {
 
     /// Group and stream of each attempt's log in order, the running attempt's last.
     pub fn streams(&self) -> Vec<(String, String)> {
-        let group = self
-            .text("/container/logConfiguration/options/awslogs-group")
-            .unwrap_or(LOG_GROUP)
-            .to_string();
+        let group =
+            self.text("/container/logConfiguration/options/awslogs-group").unwrap_or(LOG_GROUP).to_string();
         let mut names: Vec<&str> = Vec::new();
         for holder in self.list("/attempts").iter().chain([&self.raw]) {
             for name in stream_names(holder) {
@@ -238,7 +236,11 @@ pub fn number(value: &Value) -> Option<i64> {
 
 /// The name at the end of an ARN, or the name itself.
 pub fn last_part(arn_or_name: &str) -> &str {
-    if arn_or_name.starts_with("arn:") { arn_or_name.rsplit('/').next().unwrap_or_default() } else { arn_or_name }
+    if arn_or_name.starts_with("arn:") {
+        arn_or_name.rsplit('/').next().unwrap_or_default()
+    } else {
+        arn_or_name
+    }
 }
 
 #[cfg(test)]

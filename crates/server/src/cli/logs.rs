@@ -50,7 +50,11 @@ pub fn run(args: &LogsArgs, client: &Client, console: &mut Console) -> Result<u8
     if !args.follow && !tail.has_log(&job) {
         return Err(CliError::NotFound(match args.attempt {
             Some(n) => format!("job {} has no log of an attempt {n}", job.id()),
-            None => format!("job {} has no log: it is {} and no container of it ran; -f waits for one", job.id(), job.status()),
+            None => format!(
+                "job {} has no log: it is {} and no container of it ran; -f waits for one",
+                job.id(),
+                job.status()
+            ),
         }));
     }
     match args.tail {
@@ -139,7 +143,9 @@ mod tests {
         };
         change(&mut args);
         let (jobs, log) = (jobs_of(vec![job]), log_of(vec![("s1", vec!["a"]), ("s2", vec!["b", "c", "d"])]));
-        let url = serve(Arc::new(move |op, body| if op == "GetLogEvents" { log(op, body) } else { jobs(op, body) }));
+        let url = serve(Arc::new(
+            move |op, body| if op == "GetLogEvents" { log(op, body) } else { jobs(op, body) },
+        ));
         let captured = Captured::new(None);
         let code = run(&args, &client_at(&url), &mut captured.console());
         (code, captured.out())
@@ -147,7 +153,8 @@ mod tests {
 
     fn ended() -> Value {
         let mut job = job("ab", "j", "SUCCEEDED");
-        job["attempts"] = json!([{"container": {"logStreamName": "s1"}}, {"container": {"logStreamName": "s2"}}]);
+        job["attempts"] =
+            json!([{"container": {"logStreamName": "s1"}}, {"container": {"logStreamName": "s2"}}]);
         job
     }
 

@@ -234,8 +234,8 @@ impl Console {
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(columns.iter().map(|c| styled(&Cell::new(c.head, Look::Dim), c.right, self.color)));
         for row in &cells {
-            let mut line: comfy_table::Row =
-                row.iter().zip(&columns).map(|(cell, c)| styled(cell, c.right, self.color)).collect();
+            let cells = row.iter().zip(&columns).map(|(cell, c)| styled(cell, c.right, self.color));
+            let mut line = comfy_table::Row::from(cells);
             line.max_height(1);
             table.add_row(line);
         }
@@ -337,8 +337,10 @@ mod tests {
         }
     }
 
-    const THINGS: [Thing; 2] =
-        [Thing { id: "0123456789abcdef0123456789abcdef", note: Some("says \"a, b\"") }, Thing { id: "b", note: None }];
+    const THINGS: [Thing; 2] = [
+        Thing { id: "0123456789abcdef0123456789abcdef", note: Some("says \"a, b\"") },
+        Thing { id: "b", note: None },
+    ];
 
     fn listed(format: Format, width: Option<u16>) -> String {
         let captured = Captured::new(Some(format));

@@ -59,7 +59,11 @@ pub fn run(args: &PsArgs, client: &Client, console: &mut Console) -> Result<u8, 
         let jobs = jobs(args, client, console)?;
         let table = console.table(&JobRow::of(&jobs, units::now_ms()), console.format() == Format::Wide);
         let clear = if console.width.is_some() { "\x1b[H\x1b[2J" } else { "" };
-        console.print(&format!("{clear}{} jobs at {}\n{table}\n", jobs.len(), units::stamp(units::now_ms())))?;
+        console.print(&format!(
+            "{clear}{} jobs at {}\n{table}\n",
+            jobs.len(),
+            units::stamp(units::now_ms())
+        ))?;
         sleep(args.interval.max(Duration::from_millis(100)));
     }
 }

@@ -64,7 +64,8 @@ impl Listed for QueueRow {
             Column::new("NAME", |q: &Self, _| q.name.as_str().into()),
             Column::new("STATE", |q: &Self, _| word(q.state.as_ref())),
             Column::new("STATUS", |q: &Self, _| word(q.status.as_ref())),
-            Column::new("PRIORITY", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into())).right(),
+            Column::new("PRIORITY", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into()))
+                .right(),
             Column::new("ENVIRONMENTS", |q: &Self, _| q.environments.join(",").into()).cut(),
             Column::new("SUBMITTED", count::<0>).right(),
             Column::new("PENDING", count::<1>).right(),
@@ -112,7 +113,8 @@ fn environments(queue: &Value) -> Vec<String> {
     let list = queue.get("computeEnvironmentOrder").and_then(Value::as_array);
     let mut list: Vec<&Value> = list.into_iter().flatten().collect();
     list.sort_by_key(|e| e.get("order").and_then(number));
-    let name = |e: &&Value| e.get("computeEnvironment").and_then(Value::as_str).map(|n| last_part(n).to_string());
+    let name =
+        |e: &&Value| e.get("computeEnvironment").and_then(Value::as_str).map(|n| last_part(n).to_string());
     list.iter().filter_map(name).collect()
 }
 
@@ -144,7 +146,13 @@ mod tests {
         run(&QueuesArgs { queues: vec![] }, &client_at(&url), &mut captured.console()).unwrap();
         let document: Value = serde_json::from_str(&captured.out()).unwrap();
         let first = &document["queues"][0];
-        assert_eq!((first["name"].as_str(), first["environments"].clone()), (Some("high"), json!(["a", "b"])));
-        assert_eq!(first["jobs"], json!({"SUBMITTED": 0, "PENDING": 0, "RUNNABLE": 0, "STARTING": 0, "RUNNING": 2}));
+        assert_eq!(
+            (first["name"].as_str(), first["environments"].clone()),
+            (Some("high"), json!(["a", "b"]))
+        );
+        assert_eq!(
+            first["jobs"],
+            json!({"SUBMITTED": 0, "PENDING": 0, "RUNNABLE": 0, "STARTING": 0, "RUNNING": 2})
+        );
     }
 }

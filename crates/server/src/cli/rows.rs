@@ -120,8 +120,20 @@ fn reason(row: &JobRow) -> Cell {
 impl Listed for JobRow {
     const KEY: &'static str = "jobs";
     const FIELDS: &'static [&'static str] = &[
-        "id", "arn", "name", "queue", "state", "reason", "containerReason", "createdAt", "startedAt", "stoppedAt",
-        "waitMs", "runMs", "exitCode", "arraySize",
+        "id",
+        "arn",
+        "name",
+        "queue",
+        "state",
+        "reason",
+        "containerReason",
+        "createdAt",
+        "startedAt",
+        "stoppedAt",
+        "waitMs",
+        "runMs",
+        "exitCode",
+        "arraySize",
     ];
 
     fn columns() -> Vec<Column<Self>> {
@@ -162,7 +174,8 @@ mod tests {
         assert_eq!((again.wait_ms, again.run_ms), (Some(6_000), None));
         let running = row(json!({"status": "RUNNING", "createdAt": 4_000, "startedAt": 5_000}));
         assert_eq!((running.wait_ms, running.run_ms), (Some(1_000), Some(5_000)));
-        let ended = row(json!({"status": "FAILED", "createdAt": 1_000, "startedAt": 2_000, "stoppedAt": 5_000}));
+        let ended =
+            row(json!({"status": "FAILED", "createdAt": 1_000, "startedAt": 2_000, "stoppedAt": 5_000}));
         assert_eq!((ended.wait_ms, ended.run_ms), (Some(1_000), Some(3_000)));
         let never = row(json!({"status": "FAILED", "createdAt": 1_000, "stoppedAt": 5_000}));
         assert_eq!((never.wait_ms, never.run_ms), (Some(4_000), None));

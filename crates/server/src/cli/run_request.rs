@@ -55,7 +55,8 @@ fn definition(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     }
     let body = json!({ "jobDefinitionName": name, "type": "container", "containerProperties": properties });
     let answer = client.batch("RegisterJobDefinition", &body)?;
-    arn(&answer).ok_or_else(|| CliError::Failed("the endpoint registered the definition but named no ARN".into()))
+    arn(&answer)
+        .ok_or_else(|| CliError::Failed("the endpoint registered the definition but named no ARN".into()))
 }
 
 fn container_properties(args: &RunArgs) -> Result<Value, CliError> {
@@ -71,10 +72,9 @@ fn container_properties(args: &RunArgs) -> Result<Value, CliError> {
     }
     if !args.mount.is_empty() {
         let mounts = args.mount.iter().map(|m| mount(m)).collect::<Result<Vec<_>, _>>()?;
-        let volume = |(i, m): (usize, &Mount)| json!({ "name": format!("v{i}"), "host": { "sourcePath": m.source } });
-        let point = |(i, m): (usize, &Mount)| {
-            json!({ "sourceVolume": format!("v{i}"), "containerPath": m.target, "readOnly": m.read_only })
-        };
+        let volume =
+            |(i, m): (usize, &Mount)| json!({ "name": format!("v{i}"), "host": { "sourcePath": m.source } });
+        let point = |(i, m): (usize, &Mount)| json!({ "sourceVolume": format!("v{i}"), "containerPath": m.target, "readOnly": m.read_only });
         properties["volumes"] = mounts.iter().enumerate().map(volume).collect();
         properties["mountPoints"] = mounts.iter().enumerate().map(point).collect();
     }

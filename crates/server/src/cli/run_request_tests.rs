@@ -32,9 +32,10 @@ fn endpoint() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
         calls.push((operation.to_string(), body.clone()));
         match operation {
             "describejobdefinitions" => (200, json!({ "jobDefinitions": known })),
-            "registerjobdefinition" => {
-                (200, json!({"jobDefinitionArn": format!("arn:{}:1", body["jobDefinitionName"].as_str().unwrap())}))
-            }
+            "registerjobdefinition" => (
+                200,
+                json!({"jobDefinitionArn": format!("arn:{}:1", body["jobDefinitionName"].as_str().unwrap())}),
+            ),
             _ => (200, json!({"jobId": "the-id"})),
         }
     }));
@@ -96,7 +97,7 @@ fn names() {
     assert_eq!(name(&["r.example:5000/x/tools.v2:1.2"]).unwrap(), "tools-v2");
     assert_eq!(name(&["@"]).unwrap(), "run");
     assert_eq!(name(&["--name", "my_job-1", "i"]).unwrap(), "my_job-1");
-    assert!(name(&["--name", "-x y", "i"]).is_err() && name(&["--name", "a b", "i"]).is_err());
+    assert!(name(&["--name=-x", "i"]).is_err() && name(&["--name", "a b", "i"]).is_err());
 }
 
 #[test]

@@ -82,7 +82,8 @@ fn success_is_0() {
 fn a_reason_is_said_when_the_end_was_not_plain() {
     let calls = Calls::default();
     let oom = json!({"exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"});
-    let (code, _, err) = attached(&endpoint(vec![ended("FAILED", PLAIN, oom)], &calls, |_| {}), &quiet(), false);
+    let (code, _, err) =
+        attached(&endpoint(vec![ended("FAILED", PLAIN, oom)], &calls, |_| {}), &quiet(), false);
     assert_eq!(code.unwrap(), 137);
     assert_eq!(err, format!("job {} failed: OutOfMemoryError: Container killed due to memory usage\n", id()));
 
@@ -93,7 +94,10 @@ fn a_reason_is_said_when_the_end_was_not_plain() {
 }
 
 /// An endpoint whose job goes on until it is terminated; each operation presses Ctrl-C as told.
-fn going_on(calls: &Calls, press: impl Fn(&str, &Sender<Signal>) + Send + Sync + 'static) -> (String, Interrupts) {
+fn going_on(
+    calls: &Calls,
+    press: impl Fn(&str, &Sender<Signal>) + Send + Sync + 'static,
+) -> (String, Interrupts) {
     let (sender, receiver) = channel();
     let sender = Mutex::new(sender);
     let seen = calls.clone();

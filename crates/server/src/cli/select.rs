@@ -115,7 +115,10 @@ fn ambiguous(word: &str, jobs: &[&Job]) -> CliError {
 }
 
 fn not_found(client: &Client, word: &str) -> CliError {
-    CliError::NotFound(format!("no job `{word}` at {}; `batchyard ps -a` lists those there are", client.endpoint()))
+    CliError::NotFound(format!(
+        "no job `{word}` at {}; `batchyard ps -a` lists those there are",
+        client.endpoint()
+    ))
 }
 
 /// The shortest form, from 8 characters on, that tells the ids of a listing apart; the whole id where none does.

@@ -40,8 +40,7 @@ struct Page(String);
 
 impl Page {
     fn put(&mut self, key: &str, value: impl AsRef<str>) {
-        let clean: String =
-            value.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean: String = value.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let key = format!("{key}:");
         let _ = writeln!(self.0, "{key:<17}{clean}");
     }
@@ -98,7 +97,10 @@ fn identity(page: &mut Page, job: &Job) {
     };
     page.put_some("Started", with(job.started(), "waited", row.wait_ms.filter(|_| row.run_ms.is_some())));
     page.put_some("Stopped", with(job.stopped(), "ran", row.run_ms));
-    page.block("Depends on", job.list("/dependsOn").iter().filter_map(|d| Some(d.get("jobId")?.as_str()?.into())));
+    page.block(
+        "Depends on",
+        job.list("/dependsOn").iter().filter_map(|d| Some(d.get("jobId")?.as_str()?.into())),
+    );
     page.put_some("Share", job.text("/shareIdentifier"));
     page.put_some("Array size", job.number("/arrayProperties/size").map(|n| n.to_string()));
     page.block("Array", pairs(job, "/arrayProperties/statusSummary"));
@@ -108,8 +110,12 @@ fn identity(page: &mut Page, job: &Job) {
 
 fn container(page: &mut Page, job: &Job) {
     page.put_some("Image", job.text("/container/image"));
-    let command: Vec<String> =
-        job.list("/container/command").iter().filter_map(Value::as_str).map(super::env::quoted_if_needed).collect();
+    let command: Vec<String> = job
+        .list("/container/command")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(super::env::quoted_if_needed)
+        .collect();
     page.put_some("Command", (!command.is_empty()).then(|| command.join(" ")));
     page.put_some("User", job.text("/container/user"));
     let needs: Vec<String> = job
@@ -161,9 +167,13 @@ fn attempts(page: &mut Page, job: &Job) {
         let at = |key: &str| attempt.get(key).and_then(number).filter(|t| *t > 0);
         let _ = writeln!(page.0, "\nAttempt {}", i + 1);
         page.put_some("  Started", at("startedAt").map(units::stamp));
-        let ran = at("startedAt").zip(at("stoppedAt")).map(|(a, b)| format!(" (ran {})", units::length(b - a)));
+        let ran =
+            at("startedAt").zip(at("stoppedAt")).map(|(a, b)| format!(" (ran {})", units::length(b - a)));
         page.put_some("  Stopped", at("stoppedAt").map(|t| units::stamp(t) + &ran.unwrap_or_default()));
-        page.put_some("  Exit code", attempt.pointer("/container/exitCode").and_then(number).map(|c| c.to_string()));
+        page.put_some(
+            "  Exit code",
+            attempt.pointer("/container/exitCode").and_then(number).map(|c| c.to_string()),
+        );
         page.put_some("  Reason", attempt.get("statusReason").and_then(Value::as_str));
         page.put_some("  Container", attempt.pointer("/container/reason").and_then(Value::as_str));
         for (group, stream) in job.attempt_streams(i + 1) {
@@ -174,7 +184,10 @@ fn attempts(page: &mut Page, job: &Job) {
 
 fn pairs(job: &Job, pointer: &str) -> Vec<String> {
     let map = job.raw().pointer(pointer).and_then(Value::as_object);
-    map.into_iter().flatten().map(|(k, v)| format!("{k}={}", v.as_str().map_or_else(|| v.to_string(), Into::into))).collect()
+    map.into_iter()
+        .flatten()
+        .map(|(k, v)| format!("{k}={}", v.as_str().map_or_else(|| v.to_string(), Into::into)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn each_job_has_its_outcome_and_the_first_failure_gives_the_code() {
-        let jobs = jobs_of(vec![job("aa", "a", "RUNNING"), job("bb", "b", "SUCCEEDED"), job("cc", "c", "RUNNING")]);
+        let jobs =
+            jobs_of(vec![job("aa", "a", "RUNNING"), job("bb", "b", "SUCCEEDED"), job("cc", "c", "RUNNING")]);
         let url = serve(Arc::new(move |operation, body| {
             if operation == "terminatejob" && body["jobId"].as_str().unwrap().starts_with("cc") {
                 return (403, json!({"__type": "AccessDeniedException", "message": "not yours"}));
@@ -103,10 +104,8 @@ mod tests {
         }));
         let captured = Captured::new(Some(Format::Json));
         let gone = job("dd", "", "")["jobId"].as_str().unwrap().to_string();
-        let args = TerminateArgs {
-            jobs: vec!["aa".into(), "bb".into(), "cc".into(), gone],
-            reason: "test".into(),
-        };
+        let args =
+            TerminateArgs { jobs: vec!["aa".into(), "bb".into(), "cc".into(), gone], reason: "test".into() };
         assert_eq!(run(&args, &client_at(&url), &mut captured.console()).unwrap(), 4);
         let document: Value = serde_json::from_str(&captured.out()).unwrap();
         let of = |i: usize| document["results"][i]["outcome"].as_str().unwrap().to_string();

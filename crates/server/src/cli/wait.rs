@@ -55,7 +55,8 @@ pub fn run(args: &WaitArgs, client: &Client, console: &mut Console) -> Result<u8
     loop {
         if let Some(jobs) = watcher.look()? {
             let done = jobs.iter().filter(|j| is_done(j, args.until)).count();
-            let failed = args.until == Until::Succeeded && jobs.iter().any(|j| j.state() == Some(State::Failed));
+            let failed =
+                args.until == Until::Succeeded && jobs.iter().any(|j| j.state() == Some(State::Failed));
             if done == jobs.len() || failed {
                 return report(&jobs, args.until, console);
             }
@@ -123,8 +124,8 @@ fn code(job: &Job, until: Until) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::testing::{Captured, client_at, job, jobs_of, serve};
     use crate::cli::output::Format;
+    use crate::cli::testing::{Captured, client_at, job, jobs_of, serve};
     use serde_json::json;
 
     fn wait(until: Until, words: &[&str], format: Option<Format>) -> (Result<u8, CliError>, String) {

@@ -5,7 +5,7 @@
 use batchyard_supervisor as files;
 use batchyard_supervisor::{Exit, Started, Task};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
+use rustix::fs::{CWD, FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::File;
@@ -54,7 +54,12 @@ impl Folder {
     /// The server's FIFO. Opened for both ways, so that it neither blocks nor ends when the server goes.
     pub fn control(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(&self.dir, files::CONTROL, flags, Mode::empty())
+        let control = rustix::fs::openat(&self.dir, files::CONTROL, flags, Mode::empty())?;
+        // Anything else would always be ready to read.
+        match FileType::from_raw_mode(rustix::fs::fstat(&control)?.st_mode) {
+            FileType::Fifo => Ok(control),
+            _ => Err(Errno::INVAL),
+        }
     }
 
     /// The stop request, if there is one: the grace in seconds that it names, `default` when it names none.

@@ -11,14 +11,15 @@ use std::process::ExitCode;
 
 const NEEDED: i32 = super::launch::NAMESPACES;
 
-/// Prints a line `key value` each; `yes`, or `no` and the reason. The last one, `containers`, sums up.
-pub fn print() -> ExitCode {
+/// Prints a line `key value` each; `yes`, or `no` and the reason. The last one, `containers`, sums up. Writable layers
+/// are tried below `folder`.
+pub fn print(folder: &Path) -> ExitCode {
     println!("record {}", batchyard_supervisor::format::VERSION);
     println!("kernel {}", rustix::system::uname().release().to_string_lossy());
     cgroups();
     let namespaces = tried(NEEDED, || Ok(()));
     let cgroup_namespace = tried(0, || sys::unshare_cgroup().map_err(|e| e.to_string()));
-    let scratch = std::env::temp_dir().join(format!("batchyard-probe-{}", std::process::id()));
+    let scratch = folder.join(format!("batchyard-probe-{}", std::process::id()));
     let overlay = match std::fs::create_dir(&scratch) {
         Ok(()) => tried(NEEDED, || try_root(&scratch.to_string_lossy()).map_err(|f| f.0)),
         Err(e) => Err(format!("make {}: {e}", scratch.display())),

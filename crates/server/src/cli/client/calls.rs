@@ -74,7 +74,9 @@ impl Client {
             }
             let mut answer = self.batch("ListJobs", &body)?;
             let next = text(&mut answer, "nextToken");
-            listed.jobs.extend(items(answer, "jobSummaryList").into_iter().map(|j| Job::new(j).in_queue(queue)));
+            listed
+                .jobs
+                .extend(items(answer, "jobSummaryList").into_iter().map(|j| Job::new(j).in_queue(queue)));
             let enough = match depth {
                 Depth::All => false,
                 Depth::First(n) => listed.jobs.len() >= n,
@@ -152,7 +154,9 @@ impl Client {
             body["nextToken"] = token.into();
         }
         let mut answer = match self.logs("GetLogEvents", &body) {
-            Err(CliError::Api { code, .. }) if code == "ResourceNotFoundException" => return Ok((vec![], None)),
+            Err(CliError::Api { code, .. }) if code == "ResourceNotFoundException" => {
+                return Ok((vec![], None));
+            }
             other => other?,
         };
         let next = text(&mut answer, "nextForwardToken");

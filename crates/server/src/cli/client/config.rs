@@ -97,9 +97,9 @@ pub fn resolve(options: &Options, env: Env<'_>) -> Result<Settings, CliError> {
                 .into(),
         )
     })?;
-    let region = sources.region().ok_or_else(|| {
-        CliError::Usage("no region is configured; give --region or set AWS_REGION".into())
-    })?;
+    let region = sources
+        .region()
+        .ok_or_else(|| CliError::Usage("no region is configured; give --region or set AWS_REGION".into()))?;
     let endpoints = [Service::Batch, Service::Logs, Service::Sts].map(|s| sources.endpoint(s, &region));
     Ok(Settings { region, credentials, endpoints })
 }
@@ -149,8 +149,12 @@ impl<'a> Sources<'a> {
             shared: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
         };
         match &sources.explicit_profile {
-            Some(p) if p != "default" && !sources.shared.has(p) && !sources.config.has(&sources.section()) => {
-                Err(CliError::Usage(format!("the aws configuration has no profile {p}; `aws configure list-profiles` shows those there are")))
+            Some(p)
+                if p != "default" && !sources.shared.has(p) && !sources.config.has(&sources.section()) =>
+            {
+                Err(CliError::Usage(format!(
+                    "the aws configuration has no profile {p}; `aws configure list-profiles` shows those there are"
+                )))
             }
             _ => Ok(sources),
         }
@@ -208,7 +212,9 @@ impl<'a> Sources<'a> {
         if let Some(url) = &self.options.endpoint_url {
             return Some(url.clone());
         }
-        if set(self.env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        if set(self.env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+        {
             return None;
         }
         let in_services = || {

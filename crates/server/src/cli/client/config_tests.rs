@@ -98,7 +98,8 @@ fn a_server_on_this_machine_is_used_only_when_nothing_is_configured() {
     let dir = TempDir::new();
     fs::create_dir(dir.path().join("run")).unwrap();
     fs::write(dir.path().join("run/endpoint"), "http://127.0.0.1:7\nus-west-1\n").unwrap();
-    fs::write(dir.path().join("credentials"), "[default]\naws_access_key_id=L\naws_secret_access_key=S\n").unwrap();
+    fs::write(dir.path().join("credentials"), "[default]\naws_access_key_id=L\naws_secret_access_key=S\n")
+        .unwrap();
     let options = Options { default_data_dir: dir.path().into(), ..Options::default() };
 
     let local = resolve_with(&options, &[], "", "").unwrap();

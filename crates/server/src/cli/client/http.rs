@@ -144,7 +144,9 @@ fn unreachable(endpoint: &str, error: &reqwest::Error) -> CliError {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        format!("no answer from {endpoint} ({cause}); check --endpoint-url, AWS_ENDPOINT_URL_* and the network")
+        format!(
+            "no answer from {endpoint} ({cause}); check --endpoint-url, AWS_ENDPOINT_URL_* and the network"
+        )
     };
     CliError::Unreachable { text }
 }
@@ -196,7 +198,10 @@ mod tests {
     #[test]
     fn codes_come_from_header_body_or_xml() {
         let body = r#"{"message":"no queue"}"#;
-        assert_eq!(of(400, Some("ClientException:http://x"), body), ("ClientException".into(), "no queue".into()));
+        assert_eq!(
+            of(400, Some("ClientException:http://x"), body),
+            ("ClientException".into(), "no queue".into())
+        );
         let body = r#"{"__type":"com.amazonaws.logs#ResourceNotFoundException","Message":"m"}"#;
         assert_eq!(of(400, None, body), ("ResourceNotFoundException".into(), "m".into()));
         let body = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>bad</Message></Error></ErrorResponse>";
@@ -215,11 +220,8 @@ mod tests {
     #[test]
     fn refused_connections_name_the_endpoint_and_the_way_out() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let keys = Credentials {
-            access_key_id: "a".into(),
-            secret_access_key: "b".into(),
-            session_token: None,
-        };
+        let keys =
+            Credentials { access_key_id: "a".into(), secret_access_key: "b".into(), session_token: None };
         let call =
             Call { service: Service::Batch, path: "/v1/x", headers: &[], body: vec![], read_only: true };
         let error = Http::default().send(&format!("http://{free}"), &keys, "us-east-1", &call).unwrap_err();

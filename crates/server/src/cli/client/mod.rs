@@ -90,6 +90,8 @@ impl Client {
 
     fn unreadable(&self, operation: &str) -> CliError {
         let endpoint = self.endpoint();
-        CliError::Failed(format!("{endpoint} answered {operation} with something else; is it an AWS Batch endpoint?"))
+        CliError::Failed(format!(
+            "{endpoint} answered {operation} with something else; is it an AWS Batch endpoint?"
+        ))
     }
 }

@@ -48,7 +48,7 @@ fn overlay(options: &str, c: &Container) -> Result<(), Fail> {
         }
         result => result,
     };
-    result.during(format_args!("mount the overlay of {} layers in {}", c.layers.len(), c.scratch))
+    result.during(format_args!("mount the overlay of {} layers in {} (layers must exist, and the folder not lie on an overlay itself)", c.layers.len(), c.scratch))
 }
 
 /// Makes it the root of this process, and lets go of the host's.

@@ -1,0 +1,300 @@
+//! `batchyard image`: the images of this machine.
+//!
+//! Works on the store in the data folder, with or without a server. Never here: how images are kept (`crate::images`).
+
+use super::error::CliError;
+use super::output::{Cell, Column, Console, Format, Listed, Look};
+use super::units;
+use crate::images::{ImageError, ImageKind, ImageOptions, ImageStore, ImageSummary, ResolvedImage};
+use batchyard_supervisor::Task;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Images of this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  docker save alpine:3.20 | batchyard image import -
+  batchyard image ls
+  batchyard image resolve busybox -o json
+
+These work on the data folder of this machine, as the user who runs the server.")]
+pub struct ImageArgs {
+    #[command(subcommand)]
+    command: ImageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImageCommand {
+    /// Take in an archive of `docker save`, an OCI archive, or a root file system in a tar
+    #[command(after_help = "\
+Examples:
+  batchyard image import alpine.tar
+  docker save tools:1.2 | batchyard image import -
+  batchyard image import rootfs.tar.gz --name base:1")]
+    Import {
+        /// Archive; `-` reads standard input
+        archive: PathBuf,
+        /// Name to file it under, in place of those in the archive
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List images
+    #[command(
+        alias = "list",
+        after_help = "\
+Examples:
+  batchyard image ls
+  batchyard image ls -o json
+  batchyard image ls -o id"
+    )]
+    Ls,
+    /// Remove a name, and what nothing needs any more
+    #[command(
+        alias = "remove",
+        after_help = "\
+Examples:
+  batchyard image rm alpine:3.20
+  batchyard image rm alpine tools:1.2
+  batchyard image rm sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1"
+    )]
+    Rm {
+        /// Names, or digests
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Say what a name means here: digest, layers, command
+    #[command(after_help = "\
+Examples:
+  batchyard image resolve busybox
+  batchyard image resolve alpine:3.20 -o json
+  batchyard image resolve host")]
+    Resolve {
+        /// Name or digest
+        image: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageRow {
+    name: Option<String>,
+    digest: String,
+    id: String,
+    layers: usize,
+    bytes: u64,
+    created: Option<String>,
+    imported_at: i64,
+    builtin: bool,
+}
+
+impl From<ImageSummary> for ImageRow {
+    fn from(image: ImageSummary) -> Self {
+        Self {
+            name: image.reference,
+            digest: image.digest,
+            id: image.id,
+            layers: image.layers,
+            bytes: image.bytes,
+            created: image.created,
+            imported_at: i64::try_from(image.imported).unwrap_or_default().saturating_mul(1000),
+            builtin: image.builtin,
+        }
+    }
+}
+
+fn digest(row: &ImageRow, wide: bool) -> Cell {
+    let hex = row.digest.strip_prefix("sha256:").unwrap_or(&row.digest);
+    if wide { row.digest.as_str().into() } else { hex.chars().take(12).collect::<String>().into() }
+}
+
+impl Listed for ImageRow {
+    const KEY: &'static str = "images";
+    const FIELDS: &'static [&'static str] =
+        &["name", "digest", "id", "layers", "bytes", "created", "importedAt", "builtin"];
+
+    fn columns() -> Vec<Column<Self>> {
+        vec![
+            Column::new("NAME", |i: &Self, _| match &i.name {
+                Some(name) => name.as_str().into(),
+                None => Cell::new("(in use)", Look::Dim),
+            }),
+            Column::new("DIGEST", digest),
+            Column::new("LAYERS", |i: &Self, _| i.layers.to_string().into()).right(),
+            Column::new("SIZE", |i: &Self, _| units::bytes(i.bytes).into()).right(),
+            Column::new("IMPORTED", |i: &Self, _| units::stamp(i.imported_at).into()),
+            Column::new("BUILT-IN", |i: &Self, _| if i.builtin { "yes" } else { "-" }.into()).wide(),
+        ]
+    }
+
+    fn id(&self) -> &str {
+        &self.digest
+    }
+}
+
+/// Runs the command on the store of this data folder.
+pub fn run(args: &ImageArgs, data_dir: &Path, console: &mut Console) -> Result<u8, CliError> {
+    let folder = data_dir.join("images");
+    // Whether jobs may use it is the server's setting; to look at it is free.
+    let options = ImageOptions { allow_host: true, ..ImageOptions::default() };
+    let store = ImageStore::open(&folder, options).map_err(|e| error(&e))?;
+    match &args.command {
+        ImageCommand::Import { archive, name } => import(&store, archive, name.as_deref(), console)?,
+        ImageCommand::Ls => {
+            let rows: Vec<ImageRow> =
+                store.list().map_err(|e| error(&e))?.into_iter().map(Into::into).collect();
+            console.list(&rows)?;
+            if rows.is_empty() && console.format() == Format::Table {
+                console.note("no images; `batchyard image import FILE` takes one in");
+            }
+        }
+        ImageCommand::Rm { images } => remove(&store, data_dir, images, console)?,
+        ImageCommand::Resolve { image } => {
+            let found = store.resolve(image).map_err(|e| error(&e))?;
+            show(&found, console)?;
+        }
+    }
+    Ok(0)
+}
+
+fn import(
+    store: &ImageStore,
+    archive: &Path,
+    name: Option<&str>,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    console.progress(&format!("importing {}", archive.display()));
+    let done = if archive == Path::new("-") {
+        store.import_reader(io::stdin().lock(), name)
+    } else {
+        store.import(archive, name)
+    };
+    let done = done.map_err(|e| error(&e))?;
+    console.clear_progress();
+    if matches!(console.format, Some(Format::Json | Format::Jsonl)) {
+        let images: Vec<_> = done
+            .images
+            .iter()
+            .map(|i| {
+                json!({ "names": i.references, "digest": i.digest, "layers": i.layers, "newLayers": i.new_layers,
+                        "newBytes": i.new_bytes, "skippedDevices": i.skipped_devices })
+            })
+            .collect();
+        return console.json(&json!({ "schemaVersion": super::output::SCHEMA_VERSION, "imported": images }));
+    }
+    for image in &done.images {
+        console.line(format!(
+            "{} {} ({} of {} layers new, {})",
+            image.references.join(" "),
+            image.digest,
+            image.new_layers,
+            image.layers,
+            units::bytes(image.new_bytes)
+        ))?;
+        if image.skipped_devices > 0 {
+            console.note(format!(
+                "{} device nodes were left out; containers get their own /dev",
+                image.skipped_devices
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn remove(
+    store: &ImageStore,
+    data_dir: &Path,
+    images: &[String],
+    console: &mut Console,
+) -> Result<(), CliError> {
+    let used = digests_in_use(store, data_dir)?;
+    for image in images {
+        let gone = store.remove(image, &|digest| used.contains(digest)).map_err(|e| error(&e))?;
+        let kept =
+            if gone.kept_in_use { "; a job uses it, so its content stays until that has ended" } else { "" };
+        console.line(format!(
+            "removed {} ({} layers, {}){kept}",
+            if gone.references.is_empty() { image.clone() } else { gone.references.join(" ") },
+            gone.layers,
+            units::bytes(gone.bytes)
+        ))?;
+    }
+    Ok(())
+}
+
+/// Digests of images whose layers some attempt folder still names. An unreadable task file is an error: what it needs
+/// is not known, so nothing may be removed.
+fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>, CliError> {
+    let mut layers: HashSet<PathBuf> = HashSet::new();
+    for attempt in fs::read_dir(data_dir.join("attempts")).into_iter().flatten().flatten() {
+        let path = attempt.path().join(batchyard_supervisor::TASK);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(CliError::Failed(format!("cannot read {}: {e}", path.display()))),
+        };
+        let task = Task::decode(&text)
+            .map_err(|e| CliError::Failed(format!("{}: {e}; images are left as they are", path.display())))?;
+        layers.extend(task.containers.into_iter().flat_map(|c| c.layers).map(PathBuf::from));
+    }
+    let mut used = HashSet::new();
+    for image in store.list().map_err(|e| error(&e))? {
+        // A damaged image has no layers to find; removing it is the way to mend it.
+        if let Ok(found) = store.resolve(&image.digest) {
+            if found.layers.iter().any(|l| layers.contains(l)) {
+                used.insert(image.digest);
+            }
+        }
+    }
+    Ok(used)
+}
+
+fn show(image: &ResolvedImage, console: &mut Console) -> Result<(), CliError> {
+    let config = &image.config;
+    let kind = if image.kind == ImageKind::Host { "host" } else { "layers" };
+    if matches!(console.format, Some(Format::Json | Format::Jsonl)) {
+        return console.json(&json!({
+            "schemaVersion": super::output::SCHEMA_VERSION,
+            "name": image.reference, "digest": image.digest, "kind": kind, "layers": image.layers,
+            "entrypoint": config.entrypoint, "command": config.cmd, "environment": config.env,
+            "user": config.user, "workingDir": config.working_dir,
+        }));
+    }
+    let words = |words: &[String]| {
+        words.iter().map(|w| super::env::quoted_if_needed(w)).collect::<Vec<_>>().join(" ")
+    };
+    let mut text = format!("Name:        {}\nDigest:      {}\n", image.reference, image.digest);
+    for (key, value) in [
+        ("Entry point:", words(&config.entrypoint)),
+        ("Command:", words(&config.cmd)),
+        ("User:", config.user.clone()),
+        ("Folder:", config.working_dir.clone()),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!("{key:<13}{value}\n"));
+        }
+    }
+    for variable in &config.env {
+        text.push_str(&format!("{:<13}{variable}\n", "Environment:"));
+    }
+    for layer in &image.layers {
+        text.push_str(&format!("{:<13}{}\n", "Layer:", layer.display()));
+    }
+    console.print(&text)
+}
+
+fn error(error: &ImageError) -> CliError {
+    let text = error.to_string();
+    match error {
+        ImageError::NotFound { .. } => CliError::NotFound(text),
+        ImageError::BadReference { .. } | ImageError::NeedsName { .. } | ImageError::ReservedName { .. } => {
+            CliError::Usage(text)
+        }
+        _ => CliError::Failed(text),
+    }
+}
