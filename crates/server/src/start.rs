@@ -76,7 +76,15 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let machine = Machine::open(&machine_settings(&settings, &data_dir), Arc::new(images), reports)?;
     let machine = Arc::new(machine);
     for host in machine.hosts() {
-        say("machine", &format!("{}: {} vCPU and {} MiB for jobs", host.instance_id, host.vcpus_milli / 1000, host.memory_mib));
+        say(
+            "machine",
+            &format!(
+                "{}: {} vCPU and {} MiB for jobs",
+                host.instance_id,
+                host.vcpus_milli / 1000,
+                host.memory_mib
+            ),
+        );
     }
     machine.reconcile(&open).context("the attempts of this machine can't be read")?;
 
@@ -106,7 +114,9 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
 
     folder.withdraw();
     core.stop().await;
-    tokio::task::spawn_blocking(move || core_thread.join()).await?.map_err(|_| anyhow::anyhow!("the core ended early"))?;
+    tokio::task::spawn_blocking(move || core_thread.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the core ended early"))?;
     reporter.abort();
     let running = machine.running().len();
     if running == 0 {
@@ -137,7 +147,7 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
 
 fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
     MachineSettings {
-        declared: Declared { vcpus: settings.vcpus, memory_mib: settings.memory_mib },
+        declared: Declared { vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000), memory_mib: settings.memory_mib },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)
@@ -151,7 +161,8 @@ fn say(part: &str, what: &str) {
 /// The next thing to type.
 fn newcomer(settings: &Settings) {
     let default = Settings::default().data_dir == settings.data_dir;
-    let data_dir = if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
+    let data_dir =
+        if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
     println!("\nTry, in another terminal:\n  batchyard run{data_dir} busybox -- echo hello");
     println!("For aws and boto3:\n  eval \"$(batchyard env{data_dir})\" && aws batch describe-job-queues\n");
 }

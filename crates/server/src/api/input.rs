@@ -87,7 +87,9 @@ pub fn check_tags(tags: &Option<std::collections::BTreeMap<String, String>>) -> 
     }
     let reserved = |k: &str| k.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(RESERVED_TAG_PREFIX));
     match tags.keys().find(|k| reserved(k)) {
-        Some(key) => Err(ApiError::wrapped(format!("tags: the key {key:?} begins with the reserved prefix aws:"))),
+        Some(key) => {
+            Err(ApiError::wrapped(format!("tags: the key {key:?} begins with the reserved prefix aws:")))
+        }
         None => Ok(()),
     }
 }

@@ -4,10 +4,12 @@
 
 use super::doctor::Finding;
 use super::units;
+use crate::compute::machine::program;
 use crate::images::ImageOptions;
 use rustix::fs::{Access, access, statvfs};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::Command;
 
 /// The oldest kernel with all that the supervisor calls (clone into a cgroup, pidfds, close_range).
@@ -37,41 +39,41 @@ fn judge_kernel(release: &str, machine: &str) -> Finding {
     }
 }
 
-/// What the supervisor finds when it tries what a container needs.
+/// What the supervisor of this program finds when it tries what a container needs.
 pub fn supervisor() -> Vec<Finding> {
-    let Some(program) = find_supervisor() else {
-        return vec![Finding::warn(
+    let mend = "install batchyard anew; built from source, run `make build`";
+    // Where the built-in program is written to for the moment.
+    let scratch = std::env::temp_dir().join(format!("batchyard-doctor-{}", std::process::id()));
+    if let Err(e) = fs::DirBuilder::new().mode(0o700).create(&scratch) {
+        let found = format!("cannot make {}: {e}", scratch.display());
+        return vec![Finding::fail(
             "supervisor",
-            "the program batchyard-supervisor is not beside this one and not on PATH, so containers were not tried",
-            "install it beside batchyard, or name it in BATCHYARD_SUPERVISOR",
+            found,
+            "make room in TMPDIR, or set it to a folder of this user",
         )];
+    }
+    let findings = match program::find(&scratch) {
+        Err(e) => vec![Finding::fail("supervisor", e.to_string(), mend)],
+        Ok(program) => match Command::new(&program).arg("--probe").output() {
+            Ok(output) if output.status.success() => {
+                let place = if program.starts_with(&scratch) {
+                    "built in".into()
+                } else {
+                    program.display().to_string()
+                };
+                judge_probe(&String::from_utf8_lossy(&output.stdout), &place)
+            }
+            Ok(output) => {
+                let found = format!("{} --probe ended with {}", program.display(), output.status);
+                vec![Finding::fail("supervisor", found, mend)]
+            }
+            Err(e) => {
+                vec![Finding::fail("supervisor", format!("{} cannot be run: {e}", program.display()), mend)]
+            }
+        },
     };
-    match Command::new(&program).arg("--probe").output() {
-        Ok(output) if output.status.success() => {
-            judge_probe(&String::from_utf8_lossy(&output.stdout), &program.display().to_string())
-        }
-        Ok(output) => vec![Finding::fail(
-            "supervisor",
-            format!("{} --probe ended with {}", program.display(), output.status),
-            "install the supervisor of the same version as batchyard",
-        )],
-        Err(e) => vec![Finding::fail(
-            "supervisor",
-            format!("{} cannot be run: {e}", program.display()),
-            "install the supervisor anew, readable and executable",
-        )],
-    }
-}
-
-fn find_supervisor() -> Option<PathBuf> {
-    const NAME: &str = "batchyard-supervisor";
-    if let Some(named) = std::env::var_os("BATCHYARD_SUPERVISOR").filter(|v| !v.is_empty()) {
-        return Some(named.into());
-    }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(NAME)));
-    let on_path =
-        std::env::var_os("PATH").map(|p| std::env::split_paths(&p).map(|d| d.join(NAME)).collect::<Vec<_>>());
-    beside.into_iter().chain(on_path.into_iter().flatten()).find(|p| access(p, Access::EXEC_OK).is_ok())
+    let _ = fs::remove_dir_all(&scratch);
+    findings
 }
 
 /// Turns the probe's lines `key value` into findings; keys of a newer supervisor are shown as they are.

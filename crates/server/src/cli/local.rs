@@ -9,8 +9,8 @@ use super::client::sign::Credentials;
 use super::error::CliError;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::path::Path;
+use std::{fs, io};
 
 /// Name of the folder for files that only count while the server runs.
 pub const RUN: &str = "run";
@@ -30,20 +30,6 @@ pub struct Server {
     pub region: String,
     /// Its root keys.
     pub credentials: Credentials,
-}
-
-/// The data folder when none is named: `/var/lib/batchyard` for root, else below the user's own data folder.
-pub fn default_data_dir() -> PathBuf {
-    let home = || env::var_os("HOME").filter(|h| !h.is_empty()).map(PathBuf::from);
-    if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/batchyard");
-    }
-    env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|p| p.is_absolute())
-        .or_else(|| home().map(|h| h.join(".local/share")))
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join("batchyard")
 }
 
 /// Reads what the server of `data_dir` left there. Nothing when no server ever started (or it left no endpoint).

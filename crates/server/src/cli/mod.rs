@@ -31,6 +31,7 @@ mod testing;
 pub mod units;
 pub mod wait;
 
+use crate::config as settings;
 use clap::{Args, Parser, Subcommand};
 use client::Client;
 use client::config::{self, Options};
@@ -153,10 +154,13 @@ impl Cli {
 }
 
 impl Globals {
-    /// The data folder that a command of this machine works on.
+    /// The data folder that a command of this machine works on: the one that a server started here would take.
     fn local_dir(&self) -> PathBuf {
-        let variable = || std::env::var_os("BATCHYARD_DATA_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
-        let dir = self.data_dir.clone().or_else(variable).unwrap_or_else(local::default_data_dir);
+        let dir = self.data_dir.clone().unwrap_or_else(|| {
+            // Settings that a server would refuse must not keep other commands from working.
+            let loaded = settings::load(&settings::Flags::default(), std::env::vars_os());
+            loaded.map(|l| l.settings).unwrap_or_default().data_dir
+        });
         std::path::absolute(&dir).unwrap_or(dir)
     }
 

@@ -17,7 +17,12 @@ pub async fn make(service: &Service) -> anyhow::Result<()> {
     pair(service, "default-fargate", "FARGATE", None).await
 }
 
-async fn pair(service: &Service, name: &str, kind: &str, instance_types: Option<Vec<String>>) -> anyhow::Result<()> {
+async fn pair(
+    service: &Service,
+    name: &str,
+    kind: &str,
+    instance_types: Option<Vec<String>>,
+) -> anyhow::Result<()> {
     let resources = ComputeResource {
         r#type: Some(kind.to_string()),
         max_vcpus: Some(MAX_VCPUS),

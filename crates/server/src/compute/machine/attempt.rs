@@ -26,9 +26,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Seconds that an attempt gets which belongs to nobody any more.
 const ORPHAN_GRACE_S: u32 = 10;
-/// How soon something is tried again that could not be done yet.
-const SOON: Duration = Duration::from_millis(50);
-/// How soon a start is tried again that the disk refused.
+/// How soon something is tried again that the disk refused.
 const LATER: Duration = Duration::from_secs(2);
 
 /// Everything that steps need. Shared by the workers.
@@ -196,8 +194,11 @@ impl Attempts {
         let folder = self.folder(task);
         match folder.claim() {
             Ok(Claim::Held(_lock)) => self.discard(task, &folder),
-            // The supervisor has written its record and is about to let go.
-            Ok(Claim::Busy) => return self.later(SOON, Op::Forget(task)),
+            // The supervisor has written its record and clears up; its end is watched.
+            Ok(Claim::Busy) => {
+                let known = self.tracked.get(task).unwrap_or_default();
+                return self.tracked.put(task, Tracked { ended: true, forgotten: true, ..known });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%task, %error, "an ended attempt's folder cannot be removed"),
         }
@@ -235,7 +236,9 @@ impl Attempts {
     /// Looks, and finds out whether the supervisor lives.
     fn check(&self, task: TaskId) {
         self.look(task);
-        let Some(known) = self.tracked.get(task).filter(|known| !known.ended) else { return };
+        let Some(known) = self.tracked.get(task).filter(|known| !known.ended || known.forgotten) else {
+            return;
+        };
         let folder = self.folder(task);
         let lock = match folder.claim() {
             Ok(Claim::Held(lock)) => lock,
@@ -245,7 +248,7 @@ impl Attempts {
                 return;
             }
         };
-        if known.orphan {
+        if known.orphan || known.forgotten {
             self.discard(task, &folder);
             self.tracked.remove(task);
             return;
