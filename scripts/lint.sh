@@ -5,10 +5,10 @@ set -euo pipefail
 
 deny() {
     if ! command -v cargo-deny >/dev/null && [ "${1:-}" = --full ]; then
-        cargo install --quiet --locked cargo-deny || true
+        env -u CARGO_TARGET_DIR cargo install --quiet --locked cargo-deny || true
     fi
     if command -v cargo-deny >/dev/null; then
-        cargo deny --all-features check bans licenses sources
+        cargo deny --all-features check --hide-inclusion-graph bans licenses sources
     else
         warn "cargo-deny is not installed: licences and sources were NOT checked (cargo install cargo-deny)"
     fi

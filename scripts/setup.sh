@@ -13,12 +13,16 @@ apt_missing() {
     [ $static_busybox = yes ] || echo busybox-static
     command -v cc >/dev/null || echo gcc libc6-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    [ "$1" = tools ] || aws_v2 || echo awscli
     if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then echo python3 python3-venv; fi
 }
 
+# `aws logs tail` is only in version 2 of the AWS command line, which pip does not have.
+aws_v2() { [ -x /usr/bin/aws ] && /usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2'; }
+
 install_packages() {
     local missing
-    missing=$(apt_missing)
+    missing=$(apt_missing "$1")
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || die "please install: $missing"
     say "installing ${missing//$'\n'/ }"
@@ -48,6 +52,6 @@ python_clients() {
 }
 
 command -v cargo >/dev/null || die "needs Rust (cargo): see https://rustup.rs"
-install_packages
+install_packages "${1:-all}"
 musl_target
 [ "${1:-all}" = tools ] || python_clients

@@ -1,11 +1,13 @@
 """The AWS command line after `eval "$(batchyard env)"`, nothing else set (the calls that the README shows)."""
 
 import json
+import os
+import shutil
 import subprocess
 
 import pytest
 
-from support.server import GROUP, VENV_BIN
+from support.server import GROUP
 from support.wait import until
 
 CONTAINER = {
@@ -74,23 +76,34 @@ def test_pages_of_the_cli(server):
 
 def test_errors_read_as_from_aws(server):
     done = server.aws("batch", "submit-job", "--job-name", "x", "--job-queue", "nowhere", "--job-definition", "y", check=False)
-    assert done.returncode == 254
+    assert done.returncode in (254, 255)  # 255 from version 1 of the CLI
     assert "An error occurred (ClientException) when calling the SubmitJob operation: " in done.stderr
     assert "nowhere" in done.stderr
+
+
+def aws_v2():
+    """`aws logs tail` is version 2's. Debian has that one; it knows no endpoint variables."""
+    for program in ["/usr/bin/aws", shutil.which("aws")]:
+        if program and os.path.exists(program):
+            said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+            if said.startswith("aws-cli/2"):
+                return program
+    pytest.fail("no version 2 of the AWS command line: apt-get install awscli")
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_tail_follow(server, when):
     """`aws logs tail --follow` shows lines while the job prints them, whether it began before the job or after."""
     name = f"followed-{when}"
-    register(server, name, ["sh", "-c", "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done"])
+    register(server, name, ["sh", "-c", "trap 'exit 9' TERM; i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done"])
     if when == "while":
         job_id = submit(server, name)
         server.wait_job(job_id, "RUNNING")
     else:
         server.run_shell("echo the group exists")
     tail = subprocess.Popen(
-        [VENV_BIN / "aws", "logs", "tail", GROUP, "--follow", "--since", "1m", "--log-stream-name-prefix", name],
+        [aws_v2(), "--endpoint-url", server.endpoint, "logs", "tail", GROUP, "--follow", "--since", "1m",
+         "--log-stream-name-prefix", name],
         env=server.client_environment() | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     try:

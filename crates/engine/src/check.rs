@@ -50,7 +50,7 @@ impl Engine {
         ensure!(hot.status.is_placed() == job.task.is_some(), "job {id} is {:?}, its attempt", hot.status);
         if !hot.status.is_terminal() {
             let queue = self.state.queues.get(&job.queue).ok_or(format!("job {id} has no queue"))?;
-            let waits = queue.waiting.holds(hot, key);
+            let waits = queue.waiting.holds(hot.id, key);
             ensure!(
                 waits == (hot.status == JobStatus::Runnable),
                 "job {id} is {:?}, waits: {waits}",
@@ -73,7 +73,7 @@ impl Engine {
         }
         let told = queue
             .told
-            .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(&job.hot, key)));
+            .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(job.hot.id, key)));
         ensure!(told != Some(false), "queue {name} remembers a head that does not wait");
         let deleting = queue.row.status == Status::Deleting;
         ensure!(!deleting || open > 0, "queue {name} is idle and not gone");
@@ -142,6 +142,11 @@ impl Engine {
             ensure!(!idle, "environment {} is idle and not gone", id.0);
         }
         for (id, host) in &self.state.hosts {
+            ensure!(
+                host.size.is_some() || !host.tasks.is_empty(),
+                "host {} is not there and has nothing",
+                id.0
+            );
             let sum = hosts.get(id).copied().unwrap_or_default();
             ensure!(
                 sum == (host.used_milli, host.used_mib, host.tasks.len()),

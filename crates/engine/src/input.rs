@@ -37,7 +37,7 @@ pub enum Command {
     UpdateComputeEnvironment(ComputeEnvironment),
     /// Only when DISABLED and in no queue; its running jobs finish first (DELETING).
     DeleteComputeEnvironment(ComputeEnvironmentId),
-    /// Refused when the name is taken or an environment is missing or not VALID.
+    /// Refused when the name is taken or an environment is not VALID; `Stale` when one is gone.
     CreateJobQueue(JobQueue),
     /// `Stale` when the version is not the row's. Not while DELETING.
     UpdateJobQueue(JobQueue),

@@ -4,9 +4,9 @@
 //! is asked for (the engine), how it is done (the backends).
 
 use crate::api::Service;
+use crate::api::jobs::{log_target, stream_name};
 use crate::clock;
 use crate::compute::{Compute, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
-use crate::api::jobs::{log_target, stream_name};
 use crate::error::ApiError;
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
 use batchyard_engine::resource::Platform;
@@ -70,7 +70,8 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
     let list = container.resource_requirements.as_deref().unwrap_or_default();
     let needs = crate::api::jobs::requirements::needs(list, container.vcpus, container.memory, platform)?;
     let linux = container.linux_parameters.clone().unwrap_or_default();
-    let driver = container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
+    let driver =
+        container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
     let log = (driver == "awslogs")
         .then(|| LogTarget { group, stream: stream_name(&prefix, "default", &start.task) });
     Ok(TaskSpec {
@@ -115,7 +116,10 @@ fn mounts(container: &ContainerDetail) -> Vec<MountSpec> {
     let volumes = container.volumes.as_deref().unwrap_or_default();
     let source = |name: &str| {
         let volume = volumes.iter().find(|v| v.name.as_deref() == Some(name));
-        let path = volume.and_then(|v| v.host.as_ref()).and_then(|h| h.source_path.clone()).filter(|p| !p.is_empty());
+        let path = volume
+            .and_then(|v| v.host.as_ref())
+            .and_then(|h| h.source_path.clone())
+            .filter(|p| !p.is_empty());
         path.map_or_else(|| VolumeSource::Anonymous(name.to_string()), VolumeSource::Host)
     };
     let wire = container.mount_points.iter().flatten();

@@ -61,7 +61,8 @@ pub fn check(name: &str, text: &str) -> Vec<Finding> {
 
 /// Where each function starts and how many lines it has.
 fn functions(code: &str) -> impl Iterator<Item = (usize, usize)> {
-    scan::words(code, "fn").filter_map(|at| {
+    // `fn(` is a type of a pointer, not a function.
+    scan::words(code, "fn").filter(|at| !code[at + 2..].starts_with('(')).filter_map(|at| {
         let end = *scan::block_after(code, at)?.end();
         Some((at, code[at..=end].matches('\n').count() + 1))
     })
@@ -69,7 +70,10 @@ fn functions(code: &str) -> impl Iterator<Item = (usize, usize)> {
 
 /// Whether the whole file is compiled for tests only, as its name says.
 fn is_test_file(name: &str) -> bool {
-    name.ends_with("/tests.rs") || name.ends_with("_tests.rs") || name.split('/').any(|part| part == "tests")
+    name.ends_with("/tests.rs")
+        || name.ends_with("/testing.rs")
+        || name.ends_with("_tests.rs")
+        || name.split('/').any(|part| part == "tests")
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Engine {
         if queue.told == Some(key) {
             queue.told = None;
         }
-        queue.waiting.remove(&job.hot)
+        queue.waiting.remove(job.hot.id)
     }
 
     /// Gives a job another `statusReason`.

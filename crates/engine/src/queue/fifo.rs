@@ -1,64 +1,51 @@
-//! First in, first out, retried jobs at the front (spec infrastructure §3.2). The order follows from the rows alone, so
-//! that it is the same after a restart. Never here: whether the head fits anywhere.
+//! First in, first out (spec infrastructure §3.2). Never here: whether the head fits anywhere.
+//!
+//! Only heads are placed, so what was placed once is older than all that never was: in the order of row ids a retried
+//! job re-enters at the front by itself. And the order follows from the rows alone, the same after a restart.
 
-use crate::change::JobHot;
 use crate::ids::JobId;
 use crate::slab::Key;
 use std::collections::BTreeMap;
 
-/// Where a job stands: a retried one before a new one, then by submission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    new: bool,
-    job: JobId,
-}
-
-impl Place {
-    fn of(job: &JobHot) -> Self {
-        Self { new: job.attempts == 0, job: job.id }
-    }
-}
-
 /// The waiting jobs of a queue.
 #[derive(Debug, Default)]
 pub(crate) struct Fifo {
-    places: BTreeMap<Place, Key>,
+    jobs: BTreeMap<JobId, Key>,
 }
 
 impl Fifo {
     /// Lines a job up. True when it is the head now.
-    pub(crate) fn insert(&mut self, job: &JobHot, key: Key) -> bool {
-        self.places.insert(Place::of(job), key);
+    pub(crate) fn insert(&mut self, job: JobId, key: Key) -> bool {
+        self.jobs.insert(job, key);
         self.head() == Some(key)
     }
 
     /// Takes a job out wherever it stands. True when it was the head.
-    pub(crate) fn remove(&mut self, job: &JobHot) -> bool {
-        let place = Place::of(job);
-        let head = self.places.first_key_value().is_some_and(|(first, _)| *first == place);
-        self.places.remove(&place).is_some() && head
+    pub(crate) fn remove(&mut self, job: JobId) -> bool {
+        let head = self.jobs.first_key_value().is_some_and(|(first, _)| *first == job);
+        self.jobs.remove(&job).is_some() && head
     }
 
     /// The job that is looked at next.
     pub(crate) fn head(&self) -> Option<Key> {
-        self.places.first_key_value().map(|(_, key)| *key)
+        self.jobs.first_key_value().map(|(_, key)| *key)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.jobs.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.jobs.is_empty()
     }
 
     /// In order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Key> + '_ {
-        self.places.values().copied()
+        self.jobs.values().copied()
     }
 
-    /// Whether this job waits here, at its proper place.
-    pub(crate) fn holds(&self, job: &JobHot, key: Key) -> bool {
-        self.places.get(&Place::of(job)) == Some(&key)
+    /// Whether this job waits here.
+    pub(crate) fn holds(&self, job: JobId, key: Key) -> bool {
+        self.jobs.get(&job) == Some(&key)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::World;
 use batchyard_engine::change::{Change, ContainerResult};
-use batchyard_engine::input::{Command, ContainerExit, TaskExit, Why};
+use batchyard_engine::input::{Command, ContainerExit, StopRequest, TaskExit, Why};
 use batchyard_engine::{Effect, Input, JobStatus, Report};
 
 fn world() -> World {
@@ -115,15 +115,18 @@ fn repeated_reports_are_silent() {
     assert_eq!(w.status(1), "SUCCEEDED (Essential container in task exited)");
 }
 
-/// An attempt that is over before its batch was taken is not started any more.
+/// An attempt that is over before its batch was taken is neither started nor stopped any more.
 #[test]
-fn no_start_of_what_is_over() {
+fn no_start_or_stop_of_what_is_over() {
     let mut w = world();
     let job = w.job("q 1x64");
+    let uuid = job.uuid;
     w.engine.handle(Input::Command(Command::Submit(Box::new(job))), w.now);
     w.engine.schedule(w.now);
+    let terminate = Command::Terminate(StopRequest { job: uuid, reason: "enough".into() });
+    w.engine.handle(Input::Command(terminate), w.now);
     w.engine.handle(Input::Report(Report::HostLeft(batchyard_engine::HostId(1))), w.now);
     w.step();
     assert_eq!(w.asked(), "Forget 1");
-    assert_eq!(w.status(1), "FAILED (Host EC2 (instance i-00000000000000001) terminated.)");
+    assert_eq!(w.status(1), "FAILED (enough)");
 }

@@ -2,10 +2,10 @@
 
 use crate::common::World;
 use crate::common::world::attempts;
-use batchyard_engine::Input;
 use batchyard_engine::change::Change;
 use batchyard_engine::input::Command;
 use batchyard_engine::resource::{ComputeEnvironment, State, Status};
+use batchyard_engine::{Engine, HostId, Input, Report};
 
 const BEHIND: &str = "RUNNABLE (waits behind other jobs of its queue)";
 const NEVER_FITS: &str = "RUNNABLE (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement \
@@ -96,17 +96,24 @@ fn jobs_behind_the_head_are_not_touched() {
     assert_eq!([1, 2, 3, 4, 5].map(written), [true, true, true, false, false]);
 }
 
-/// A job that a retried one passes is no longer the head, and says so.
+/// A job that a retried one passes is no longer the head, and says so; also when the server was down in between.
 #[test]
 fn a_former_head_is_behind_again() {
-    let mut w = World::new("h1 3x4096", "a 8", "q 1 a");
-    w.submit_with("q 2", attempts(2));
-    w.submit("q 1");
-    w.submit("q 2");
-    assert!(w.status(3).contains("waits for room"), "{}", w.status(3));
-    w.join("h1 1x4096");
-    w.exits(1, 1);
-    assert_eq!([w.status(1).as_str(), w.status(3).as_str()], [NEVER_FITS, BEHIND]);
+    for restarted in [false, true] {
+        let mut w = World::new("h1 3x4096", "a 8", "q 1 a");
+        w.submit_with("q 2", attempts(2));
+        w.submit("q 1");
+        w.submit("q 2");
+        assert!(w.status(3).contains("waits for room"), "{}", w.status(3));
+        w.join("h1 1x4096");
+        if restarted {
+            w.engine = Engine::new(7, w.store.open_rows(), w.now);
+            let host = w.hosts[&HostId(1)].clone();
+            w.engine.handle(Input::Report(Report::HostJoined(host)), w.now);
+        }
+        w.exits(1, 1);
+        assert_eq!([w.status(1).as_str(), w.status(3).as_str()], [NEVER_FITS, BEHIND], "{restarted}");
+    }
 }
 
 /// A restart finds the reasons in the rows and has nothing to add.

@@ -4,7 +4,7 @@ use crate::common::{World, words};
 use batchyard_engine::change::Change;
 use batchyard_engine::input::{Command, RefusalKind};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, Platform, State, Status};
-use batchyard_engine::{ComputeEnvironmentId, DefinitionId, QueueId, Reply};
+use batchyard_engine::{ComputeEnvironmentId, DefinitionId, Engine, Input, QueueId, Reply};
 
 fn world() -> World {
     World::new("h1 2x4096", "a 2, f 2 fargate", "q 1 a")
@@ -54,6 +54,12 @@ fn an_invalid_environment() {
     let queue = w.queue_row("r 1 a eks");
     let (kind, text) = refusal(&mut w, Command::CreateJobQueue(queue));
     assert_eq!((kind, text.as_str()), (RefusalKind::WrongState, "Compute environment eks is not valid"));
+    let mut a = w.environment("a");
+    a.status = Status::Invalid;
+    w.done(Command::UpdateComputeEnvironment(a));
+    let queue = JobQueue { priority: 9, ..w.queue("q") };
+    w.done(Command::UpdateJobQueue(queue));
+    assert_eq!(w.queue("q").priority, 9, "a queue that has one already can still be changed");
 }
 
 /// Spec infrastructure §5.3: names are taken once.
@@ -132,6 +138,28 @@ fn an_environment_goes_with_its_last_job() {
     assert!(w.environment("a").id > a.id);
 }
 
+/// A name that is freed and taken within one batch: the old row goes before the new one comes (the store checks).
+#[test]
+fn a_name_changes_hands_within_a_batch() {
+    let mut w = world();
+    let old = w.queue("q").id;
+    disabled_queue(&mut w, "q");
+    let queue = w.queue_row("q 3 a");
+    w.engine.handle(Input::Command(Command::DeleteJobQueue(old)), w.now);
+    assert_eq!(w.done(Command::CreateJobQueue(queue)), Reply::JobQueue(QueueId(2)));
+    assert_eq!((w.changes.len(), w.queue("q").priority), (2, 3));
+}
+
+/// Spec infrastructure §1.7: another type is another environment.
+#[test]
+fn an_environment_keeps_its_type() {
+    let mut w = world();
+    let a = ComputeEnvironment { platform: Platform::Fargate, ..w.environment("a") };
+    let (kind, text) = refusal(&mut w, Command::UpdateComputeEnvironment(a));
+    assert_eq!(kind, RefusalKind::WrongState);
+    assert!(text.contains("environment a cannot change its type"), "{text}");
+}
+
 /// Spec infrastructure §3.2, jobs §1.5: DISABLED first; what waits fails, what runs is stopped, then the row goes.
 #[test]
 fn deleting_a_queue_ends_its_jobs() {
@@ -158,10 +186,16 @@ fn deleting_a_queue_ends_its_jobs() {
 fn a_long_queue_ends_in_turns() {
     let mut w = World::new("", "a 2", "q 1 a");
     let jobs = vec!["q 1"; 250].join(",");
-    (0..10).for_each(|_| w.submit(&jobs));
+    (0..14).for_each(|_| w.submit(&jobs));
     let id = disabled_queue(&mut w, "q").id;
     w.done(Command::DeleteJobQueue(id));
-    assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (1500, true));
+    assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (2500, true));
+    w.join("h1 8x4096");
+    assert_eq!(
+        (w.engine.counts().queued, w.placed().as_str()),
+        (1500, ""),
+        "nothing of it is placed any more"
+    );
     w.restart();
     assert_eq!((w.engine.counts().queued, w.asked().starts_with("Wake")), (500, true));
     w.step();
@@ -180,6 +214,14 @@ fn revisions() {
     assert!(w.silent());
     w.restart();
     assert_eq!(w.register("d"), Reply::JobDefinition(DefinitionId(4), 3));
+    let mut rows = w.store.open_rows();
+    rows.job_definitions.reverse();
+    w.engine = Engine::new(7, rows, w.now);
+    assert_eq!(
+        w.register("d"),
+        Reply::JobDefinition(DefinitionId(5), 4),
+        "in whatever order the rows are read"
+    );
 }
 
 /// Spec jobs §2.5: what can't be submitted.
@@ -196,6 +238,9 @@ fn refused_submissions() {
     let words = "Job Queue is attached to Compute Environment that can not run Jobs with capability FARGATE";
     assert_eq!((kind, text.as_str()), (RefusalKind::Impossible, words));
     assert_eq!(w.send(submit(&|job| job.queue = QueueId(9))), Reply::Stale);
+    w.submit("q 1");
+    let uuid = w.stop_request(1, "").job;
+    assert_eq!(w.send(submit(&|job| job.uuid = uuid)), Reply::Stale, "an id that is taken");
     assert_eq!(w.send(submit(&|job| job.definition = DefinitionId(9))), Reply::Stale);
     w.done(Command::DeregisterJobDefinition(DefinitionId(1)));
     let (kind, text) = refusal(&mut w, submit(&|_| ()));

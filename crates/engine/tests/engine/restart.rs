@@ -2,6 +2,7 @@
 
 use crate::common::World;
 use crate::common::world::attempts;
+use batchyard_engine::{Counts, Engine, Report};
 
 /// Issue 4 part 8: nothing accepted is lost, every open attempt is asked for again under its own id, and only those.
 #[test]
@@ -49,7 +50,19 @@ fn a_host_that_does_not_come_back() {
     w.restart();
     w.leave(1);
     assert_eq!(w.status(1), "FAILED (Host EC2 (instance i-00000000000000001) terminated.)");
-    assert_eq!(w.engine.counts(), batchyard_engine::Counts::default());
+    assert_eq!(w.engine.counts(), Counts::default());
+}
+
+/// Nor does it stay in memory when its attempts end one by one.
+#[test]
+fn attempts_of_a_host_that_never_joined_can_end() {
+    let mut w = World::new("h1 2x4096", "a 2", "q 1 a");
+    w.submit("q 1, q 1");
+    w.engine = Engine::new(7, w.store.open_rows(), w.now);
+    w.exits(1, 0);
+    w.report(Report::Lost { task: w.task(2), at_ms: 9 });
+    let ended = ["SUCCEEDED (Essential container in task exited)", "FAILED (Host EC2 terminated.)"];
+    assert_eq!([w.status(1), w.status(2)], ended);
 }
 
 /// Rows that contradict each other are told, not repaired in silence.
@@ -58,7 +71,7 @@ fn rows_that_do_not_fit_together() {
     let mut w = World::new("h1 2x4096", "a 2", "q 1 a");
     w.submit("q 1");
     let good = w.store.open_rows();
-    let check = |rows| batchyard_engine::Engine::new(9, rows, w.now).check();
+    let check = |rows| Engine::new(9, rows, w.now).check();
     assert_eq!(check(good.clone()), Ok(()));
     let mut rows = good.clone();
     rows.attempts.clear();

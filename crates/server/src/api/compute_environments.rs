@@ -20,6 +20,10 @@ const HEALTHY: &str = "ComputeEnvironment Healthy";
 const NO_CLUSTER: &str = "CLIENT_ERROR - Unable to validate Kubernetes Namespace";
 
 impl Service {
+    /// CreateComputeEnvironment; start-up makes the default ones through it too.
+    ///
+    /// # Errors
+    /// As AWS words them.
     pub async fn create_compute_environment(
         &self,
         input: CreateComputeEnvironmentRequest,
@@ -122,14 +126,19 @@ impl Service {
 
     fn environment_reference(&self, value: &Option<String>) -> Result<String, ApiError> {
         let text = required(value, "computeEnvironment")?;
-        name_or_arn(ArnKind::ComputeEnvironment, text).map(|r| r.name).map_err(|e| ApiError::wrapped(e.to_string()))
+        name_or_arn(ArnKind::ComputeEnvironment, text)
+            .map(|r| r.name)
+            .map_err(|e| ApiError::wrapped(e.to_string()))
     }
 }
 
 /// Names out of names and ARNs.
 pub(super) fn references(kind: ArnKind, texts: &[String], most: usize) -> Result<Vec<String>, ApiError> {
     if texts.len() > most {
-        return Err(ApiError::wrapped(format!("at most {most} can be described at once, got {}", texts.len())));
+        return Err(ApiError::wrapped(format!(
+            "at most {most} can be described at once, got {}",
+            texts.len()
+        )));
     }
     // What can't be a name is nowhere, which Describe shows as nothing.
     Ok(texts.iter().filter_map(|t| name_or_arn(kind, t).ok()).map(|r| r.name).collect())
@@ -162,7 +171,9 @@ fn new_row(name: &str, input: CreateComputeEnvironmentRequest) -> Result<Compute
         return Err(ApiError::wrapped("computeResources must be provided for a MANAGED compute environment"));
     }
     if !managed && input.compute_resources.is_some() {
-        return Err(ApiError::wrapped("computeResources must not be provided for an UNMANAGED compute environment"));
+        return Err(ApiError::wrapped(
+            "computeResources must not be provided for an UNMANAGED compute environment",
+        ));
     }
     let eks = input.eks_configuration.is_some();
     let resources = input.compute_resources.map(with_defaults).transpose()?;
@@ -199,7 +210,9 @@ fn new_row(name: &str, input: CreateComputeEnvironmentRequest) -> Result<Compute
 fn platform(kind: Option<&str>, eks: bool) -> Platform {
     match kind {
         _ if eks => Platform::Eks,
-        Some(k) if k.eq_ignore_ascii_case("FARGATE") || k.eq_ignore_ascii_case("FARGATE_SPOT") => Platform::Fargate,
+        Some(k) if k.eq_ignore_ascii_case("FARGATE") || k.eq_ignore_ascii_case("FARGATE_SPOT") => {
+            Platform::Fargate
+        }
         Some(k) if k.eq_ignore_ascii_case("ECS_MANAGED_INSTANCES") => Platform::ManagedInstances,
         _ => Platform::Ec2,
     }
@@ -256,9 +269,14 @@ fn updated_row(
     Ok(ComputeEnvironment { state: next, max_vcpus_milli: max.map(|m| m * 1000), body: text(&detail), ..row })
 }
 
-fn update_resources(detail: &mut ComputeEnvironmentDetail, change: &ComputeResourceUpdate) -> Result<(), ApiError> {
+fn update_resources(
+    detail: &mut ComputeEnvironmentDetail,
+    change: &ComputeResourceUpdate,
+) -> Result<(), ApiError> {
     let Some(resources) = &mut detail.compute_resources else {
-        return Err(ApiError::wrapped("computeResources must not be provided for an UNMANAGED compute environment"));
+        return Err(ApiError::wrapped(
+            "computeResources must not be provided for an UNMANAGED compute environment",
+        ));
     };
     let scaling = ComputeResourceUpdate {
         min_vcpus: change.min_vcpus,

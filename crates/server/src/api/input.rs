@@ -2,7 +2,7 @@
 //!
 //! Never here: rules between members; handlers have those.
 
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
 use batchyard_model::Validate;
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,16 +10,9 @@ use serde::de::DeserializeOwned;
 
 /// Reads and checks an input. An empty body is an empty input.
 pub fn read<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, ApiError> {
-    let input: T = parse(body)?;
+    let input: T = crate::wire::parse(body)?;
     input.check().map_err(|violations| ApiError::wrapped(violations.to_string()))?;
     Ok(input)
-}
-
-/// Reads an input without checking it.
-pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|e| ApiError::new(ErrorKind::Serialization, format!("the body can't be read: {e}")))
 }
 
 /// An answer's body.
@@ -87,7 +80,9 @@ pub fn check_tags(tags: &Option<std::collections::BTreeMap<String, String>>) -> 
     }
     let reserved = |k: &str| k.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(RESERVED_TAG_PREFIX));
     match tags.keys().find(|k| reserved(k)) {
-        Some(key) => Err(ApiError::wrapped(format!("tags: the key {key:?} begins with the reserved prefix aws:"))),
+        Some(key) => {
+            Err(ApiError::wrapped(format!("tags: the key {key:?} begins with the reserved prefix aws:")))
+        }
         None => Ok(()),
     }
 }

@@ -83,7 +83,10 @@ impl Service {
         let text = required(&input.job_definition, "jobDefinition")?;
         let reference = DefinitionReference::parse(text).map_err(|_| super::jobs::not_a_definition(text))?;
         let revision = reference.revision.ok_or_else(|| {
-            ApiError::wrapped(format!("jobDefinition must name a revision, as {}:1, got {text}", reference.name))
+            ApiError::wrapped(format!(
+                "jobDefinition must name a revision, as {}:1, got {text}",
+                reference.name
+            ))
         })?;
         let Some(definition) = self.definition(&reference.name, Some(revision)).await? else {
             return Err(ApiError::client(format!("JobDefinition {text} does not exist")));
@@ -106,7 +109,8 @@ impl Service {
         if !named.is_empty() {
             return self.describe_named_definitions(&named).await;
         }
-        let mut query = DefinitionQuery { after: page.from.unwrap_or(0), limit: page.limit(), ..Default::default() };
+        let mut query =
+            DefinitionQuery { after: page.from.unwrap_or(0), limit: page.limit(), ..Default::default() };
         query.active = input.status.as_deref().map(|s| s.eq_ignore_ascii_case("ACTIVE"));
         if let Some(text) = input.job_definition_name {
             // An ARN or `name:revision` is taken as the name it holds.
@@ -123,7 +127,10 @@ impl Service {
         named: &[String],
     ) -> Result<DescribeJobDefinitionsResponse, ApiError> {
         if named.len() > 100 {
-            return Err(ApiError::wrapped(format!("at most 100 can be described at once, got {}", named.len())));
+            return Err(ApiError::wrapped(format!(
+                "at most 100 can be described at once, got {}",
+                named.len()
+            )));
         }
         let references: Vec<_> = named.iter().filter_map(|t| DefinitionReference::parse(t).ok()).collect();
         let rows = self.readers.read(move |r| {
@@ -212,14 +219,20 @@ pub fn shown_retry(mut retry: RetryStrategy) -> RetryStrategy {
 /// The rules of `retryStrategy` (spec jobs §7).
 pub fn check_retry(retry: &Option<RetryStrategy>) -> Result<(), ApiError> {
     let Some(retry) = retry else { return Ok(()) };
-    let attempts =
-        retry.attempts.ok_or_else(|| ApiError::wrapped("RetryAttempts must be provided with retry strategy"))?;
+    let attempts = retry
+        .attempts
+        .ok_or_else(|| ApiError::wrapped("RetryAttempts must be provided with retry strategy"))?;
     if !ATTEMPTS.contains(&attempts) {
-        return Err(ApiError::wrapped(format!("retryStrategy.attempts must be between 1 and 10, got {attempts}")));
+        return Err(ApiError::wrapped(format!(
+            "retryStrategy.attempts must be between 1 and 10, got {attempts}"
+        )));
     }
     let rules = retry.evaluate_on_exit.as_deref().unwrap_or_default();
     if rules.len() > MAX_EVALUATE_ON_EXIT {
-        return Err(ApiError::wrapped(format!("retryStrategy.evaluateOnExit must have at most 5 entries, got {}", rules.len())));
+        return Err(ApiError::wrapped(format!(
+            "retryStrategy.evaluateOnExit must have at most 5 entries, got {}",
+            rules.len()
+        )));
     }
     rules.iter().enumerate().try_for_each(|(i, rule)| check_rule(i, rule))
 }
@@ -248,7 +261,9 @@ fn check_rule(index: usize, rule: &EvaluateOnExit) -> Result<(), ApiError> {
 /// The rule of `timeout` (spec jobs §7).
 pub fn check_timeout(timeout: &Option<JobTimeout>) -> Result<(), ApiError> {
     match timeout.as_ref().and_then(|t| t.attempt_duration_seconds).filter(|s| *s < MIN_TIMEOUT_SECONDS) {
-        Some(s) => Err(ApiError::wrapped(format!("timeout.attemptDurationSeconds must be at least 60, got {s}"))),
+        Some(s) => {
+            Err(ApiError::wrapped(format!("timeout.attemptDurationSeconds must be at least 60, got {s}")))
+        }
         None => Ok(()),
     }
 }

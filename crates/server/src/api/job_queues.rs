@@ -20,6 +20,10 @@ use batchyard_model::limits::{MAX_ENVIRONMENTS_PER_QUEUE, QUEUE_PRIORITY};
 const HEALTHY: &str = "JobQueue Healthy";
 
 impl Service {
+    /// CreateJobQueue; start-up makes the default ones through it too.
+    ///
+    /// # Errors
+    /// As AWS words them.
     pub async fn create_job_queue(
         &self,
         input: CreateJobQueueRequest,
@@ -27,7 +31,10 @@ impl Service {
         let name = new_name(&input.job_queue_name, "jobQueueName")?.to_string();
         check_tags(&input.tags)?;
         refuse_unbuilt(input.scheduling_policy_arn.is_some(), "schedulingPolicyArn")?;
-        refuse_unbuilt(input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()), "serviceEnvironmentOrder")?;
+        refuse_unbuilt(
+            input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()),
+            "serviceEnvironmentOrder",
+        )?;
         let actions = input.job_state_time_limit_actions.unwrap_or_default();
         refuse_unbuilt(!actions.is_empty(), "jobStateTimeLimitActions")?;
         let priority = check_priority(*required(&input.priority, "priority")?)?;
@@ -71,7 +78,10 @@ impl Service {
     ) -> Result<UpdateJobQueueResponse, ApiError> {
         let name = self.queue_reference(&input.job_queue)?;
         refuse_unbuilt(input.scheduling_policy_arn.is_some(), "schedulingPolicyArn")?;
-        refuse_unbuilt(input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()), "serviceEnvironmentOrder")?;
+        refuse_unbuilt(
+            input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()),
+            "serviceEnvironmentOrder",
+        )?;
         let actions = input.job_state_time_limit_actions.as_ref();
         refuse_unbuilt(actions.is_some_and(|a| !a.is_empty()), "jobStateTimeLimitActions")?;
         for _ in 0..STALE_TRIES {
@@ -134,7 +144,9 @@ impl Service {
         } else {
             let mut names = references(ArnKind::JobQueue, &names, 100)?;
             names.dedup();
-            self.readers.read(move |r| names.iter().filter_map(|n| r.job_queue(n).transpose()).collect()).await?
+            self.readers
+                .read(move |r| names.iter().filter_map(|n| r.job_queue(n).transpose()).collect())
+                .await?
         };
         let details: Result<Vec<_>, _> = rows.iter().map(|row| self.queue_detail(row)).collect();
         Ok(DescribeJobQueuesResponse { job_queues: Some(details?), next_token: token })
@@ -182,7 +194,8 @@ impl Service {
             entry.compute_environment = Some(self.environment_arn(&name));
             let wanted = name.clone();
             let row = self.readers.read(move |r: &Reader| r.compute_environment(&wanted)).await?;
-            let row = row.ok_or_else(|| ApiError::client(format!("ComputeEnvironment {name} does not exist")))?;
+            let row =
+                row.ok_or_else(|| ApiError::client(format!("ComputeEnvironment {name} does not exist")))?;
             if ids.contains(&row.id) {
                 return Err(ApiError::wrapped(format!("computeEnvironmentOrder names {name} twice")));
             }
@@ -202,7 +215,9 @@ fn check_priority(priority: i32) -> Result<i32, ApiError> {
 
 fn refuse_unbuilt(given: bool, member: &str) -> Result<(), ApiError> {
     if given {
-        return Err(ApiError::client(format!("{member} does not work in this version of Batchyard; leave it out")));
+        return Err(ApiError::client(format!(
+            "{member} does not work in this version of Batchyard; leave it out"
+        )));
     }
     Ok(())
 }

@@ -35,11 +35,14 @@ pub struct Queue {
     pub arn: String,
 }
 
+/// By name and revision; without a revision the latest ACTIVE one.
+type Definitions = HashMap<(String, Option<u32>), Arc<Definition>>;
+
 /// What is remembered.
 #[derive(Default)]
 pub struct Known {
     queues: RwLock<HashMap<String, Arc<Queue>>>,
-    definitions: RwLock<HashMap<(String, Option<u32>), Arc<Definition>>>,
+    definitions: RwLock<Definitions>,
     /// Rises with every definition that is forgotten, so that a read from before is not remembered after.
     forgotten: AtomicU64,
 }
@@ -73,7 +76,13 @@ impl Known {
     }
 
     /// Remembers a revision, or with none the latest ACTIVE one, unless anything was forgotten since the read began.
-    pub fn put_definition(&self, name: &str, revision: Option<u32>, definition: Arc<Definition>, read_at: u64) {
+    pub fn put_definition(
+        &self,
+        name: &str,
+        revision: Option<u32>,
+        definition: Arc<Definition>,
+        read_at: u64,
+    ) {
         let mut definitions = self.definitions.write().unwrap_or_else(PoisonError::into_inner);
         if self.forgotten.load(Ordering::Acquire) != read_at {
             return;

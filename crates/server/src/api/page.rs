@@ -25,7 +25,9 @@ impl Page {
         };
         let from = match token.filter(|t| !t.is_empty()) {
             None => None,
-            Some(text) => Some(decode(operation, text).ok_or_else(|| ApiError::wrapped("nextToken is not valid"))?),
+            Some(text) => {
+                Some(decode(operation, text).ok_or_else(|| ApiError::wrapped("nextToken is not valid"))?)
+            }
         };
         Ok(Self { from, size })
     }

@@ -69,10 +69,12 @@ impl Service {
 
     /// What jobs show of an environment, also of one that is gone.
     pub async fn environment_name(&self, id: ComputeEnvironmentId) -> Result<Arc<EnvironmentName>, ApiError> {
-        if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).environments.get(&id.0) {
+        if let Some(name) = self.names.lock().unwrap_or_else(PoisonError::into_inner).environments.get(&id.0)
+        {
             return Ok(name.clone());
         }
-        let row = self.readers.read(move |r| r.any_compute_environment(id)).await?.ok_or_else(ApiError::server)?;
+        let row =
+            self.readers.read(move |r| r.any_compute_environment(id)).await?.ok_or_else(ApiError::server)?;
         let cluster = super::compute_environments::cluster_name(&row);
         let name = Arc::new(EnvironmentName { name: row.name, cluster });
         self.names.lock().unwrap_or_else(PoisonError::into_inner).environments.insert(id.0, name.clone());
@@ -164,7 +166,9 @@ where
 fn not_yet(operation: &str) -> ApiError {
     ApiError::new(
         ErrorKind::Client,
-        format!("{operation} does not work in this version of Batchyard; docs/compatibility.md lists what does"),
+        format!(
+            "{operation} does not work in this version of Batchyard; docs/compatibility.md lists what does"
+        ),
     )
 }
 

@@ -19,14 +19,21 @@ impl Folder {
     /// Makes it when missing, and takes its lock.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let make = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        make.with_context(|| format!("the data folder {} can't be made; choose another with --data-dir", path.display()))?;
+        make.with_context(|| {
+            format!("the data folder {} can't be made; choose another with --data-dir", path.display())
+        })?;
         let path = path.canonicalize()?;
         DirBuilder::new().recursive(true).mode(0o700).create(path.join(local::RUN))?;
         let name = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&name);
-        let lock = lock.with_context(|| format!("{} can't be opened; run the server as the folder's owner", name.display()))?;
+        let lock = lock.with_context(|| {
+            format!("{} can't be opened; run the server as the folder's owner", name.display())
+        })?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            anyhow::anyhow!("another server uses the data folder {}; stop it or choose another with --data-dir", path.display())
+            anyhow::anyhow!(
+                "another server uses the data folder {}; stop it or choose another with --data-dir",
+                path.display()
+            )
         })?;
         Ok(Self { path, _lock: lock })
     }

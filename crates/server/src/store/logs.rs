@@ -76,7 +76,8 @@ impl Catalog {
     }
 }
 
-const GROUPS: &str = "SELECT name, created_ms, retention_days, (SELECT coalesce(sum(bytes), 0) FROM log_stream
+const GROUPS: &str =
+    "SELECT name, created_ms, retention_days, (SELECT coalesce(sum(bytes), 0) FROM log_stream
                       WHERE log_group = log_group.id) AS stored FROM log_group";
 const STREAMS: &str = "SELECT log_stream.*, log_group.name AS group_name FROM log_stream
                        JOIN log_group ON log_group.id = log_stream.log_group WHERE log_group.name = ?1";
@@ -91,7 +92,8 @@ impl LogCatalog for Catalog {
             "{GROUPS} WHERE name > ?1 AND substr(name, 1, length(?2)) = ?2 AND instr(name, ?3) > 0
              ORDER BY name LIMIT ?4"
         );
-        let [after, prefix, contains] = [query.after, query.prefix, query.contains].map(|t| text(t.unwrap_or_default()));
+        let [after, prefix, contains] =
+            [query.after, query.prefix, query.contains].map(|t| text(t.unwrap_or_default()));
         self.rows(&sql, vec![after, prefix, contains, count(query.limit)], group)
     }
 
@@ -103,10 +105,15 @@ impl LogCatalog for Catalog {
     fn streams(&self, query: &StreamQuery<'_>) -> Result<Vec<StreamRow>, ApiError> {
         let (way, than) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
         let (order, behind) = match query.order {
-            StreamOrder::Name => (format!("log_stream.name {way}"), format!("(0, log_stream.name) {than} (?3, ?4)")),
+            StreamOrder::Name => {
+                (format!("log_stream.name {way}"), format!("(0, log_stream.name) {than} (?3, ?4)"))
+            }
             StreamOrder::LastEvent => {
                 let time = "coalesce(last_event_ms, log_stream.created_ms)";
-                (format!("{time} {way}, log_stream.name {way}"), format!("({time}, log_stream.name) {than} (?3, ?4)"))
+                (
+                    format!("{time} {way}, log_stream.name {way}"),
+                    format!("({time}, log_stream.name) {than} (?3, ?4)"),
+                )
             }
         };
         let behind = if query.after.is_some() { behind } else { "?3 = ?3 AND ?4 = ?4".to_string() };
@@ -115,7 +122,11 @@ impl LogCatalog for Catalog {
             "{STREAMS} AND substr(log_stream.name, 1, length(?2)) = ?2 AND {behind} ORDER BY {order} LIMIT ?5"
         );
         let prefix = text(query.prefix.unwrap_or_default());
-        self.rows(&sql, vec![text(query.group), prefix, Value::Integer(time), text(name), count(query.limit)], stream)
+        self.rows(
+            &sql,
+            vec![text(query.group), prefix, Value::Integer(time), text(name), count(query.limit)],
+            stream,
+        )
     }
 
     fn streams_in_range(&self, query: &RangeQuery<'_>) -> Result<Vec<StreamRow>, ApiError> {

@@ -2,12 +2,12 @@
 //!
 //! Never here: wire shapes. Each thread that reads has its own [`Reader`].
 
-use super::restore::{attempt, compute_environment, hot, job_queue};
 use super::StoreError;
+use super::restore::{attempt, compute_environment, hot, job_queue};
+use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, JobId, JobUuid, QueueId};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
-use batchyard_engine::JobStatus;
 use rusqlite::{Connection, Params, Row, params};
 use std::sync::Arc;
 
@@ -86,10 +86,6 @@ impl Reader {
         Self { connection }
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     pub(super) fn rows<T>(
         &self,
         sql: &str,
@@ -106,7 +102,11 @@ impl Reader {
     }
 
     /// Compute environments after a row id, in the order of their making.
-    pub fn compute_environments(&self, after: i64, limit: u32) -> Result<Vec<ComputeEnvironment>, StoreError> {
+    pub fn compute_environments(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<ComputeEnvironment>, StoreError> {
         let sql = "SELECT * FROM compute_environment WHERE id > ?1 AND status <> 5 ORDER BY id LIMIT ?2";
         self.rows(sql, params![after, limit], compute_environment)
     }
@@ -118,7 +118,10 @@ impl Reader {
     }
 
     /// An environment by row id, also one that is gone; its status is then shown as DELETING.
-    pub fn any_compute_environment(&self, id: ComputeEnvironmentId) -> Result<Option<ComputeEnvironment>, StoreError> {
+    pub fn any_compute_environment(
+        &self,
+        id: ComputeEnvironmentId,
+    ) -> Result<Option<ComputeEnvironment>, StoreError> {
         let sql = "SELECT id, name, state, min(status, 2) AS status, status_reason, platform, managed, max_vcpus_milli,
                    version, body FROM compute_environment WHERE id = ?1";
         Ok(self.rows(sql, [id.0], compute_environment)?.pop())
@@ -139,6 +142,12 @@ impl Reader {
     /// The name of a queue, also of one that is gone.
     pub fn job_queue_name(&self, id: QueueId) -> Result<Option<Arc<str>>, StoreError> {
         Ok(self.rows("SELECT name FROM job_queue WHERE id = ?1", [id.0], |r| Ok(r.get(0)?))?.pop())
+    }
+
+    /// The greatest row id ever given to a job queue, 0 if none was.
+    pub fn last_job_queue(&self) -> Result<i64, StoreError> {
+        let last = self.rows("SELECT coalesce(max(id), 0) FROM job_queue", [], |r| Ok(r.get(0)?))?;
+        Ok(last.first().copied().unwrap_or_default())
     }
 
     /// One revision of a definition.

@@ -2,11 +2,11 @@
 
 use super::codec::{DELETED, containers, facts, platform, state, status};
 use super::{StoreError, Writer};
+use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue};
 use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
-use batchyard_engine::JobStatus;
 use rusqlite::{Connection, Row};
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ impl Writer {
     /// Everything the engine needs at start.
     pub fn open_rows(&self) -> Result<OpenRows, StoreError> {
         let c = &self.connection;
-        let compute_environments = all(c, "SELECT * FROM compute_environment WHERE status <> 5", compute_environment)?;
+        let compute_environments =
+            all(c, "SELECT * FROM compute_environment WHERE status <> 5", compute_environment)?;
         let job_queues = all(c, "SELECT * FROM job_queue WHERE status <> 5", job_queue)?;
         let job_definitions = all(c, "SELECT id, name, revision, active FROM job_definition", definition)?;
         let mut jobs = Vec::new();
@@ -92,7 +93,10 @@ pub(super) fn job_queue(row: &Row<'_>) -> Result<JobQueue, StoreError> {
         status: must(T, id, "status", status(row.get("status")?))?,
         status_reason: row.get("status_reason")?,
         priority: row.get("priority")?,
-        environments: must(T, id, "environments", environments)?.into_iter().map(ComputeEnvironmentId).collect(),
+        environments: must(T, id, "environments", environments)?
+            .into_iter()
+            .map(ComputeEnvironmentId)
+            .collect(),
         version: row.get("version")?,
         body: row.get("body")?,
     })

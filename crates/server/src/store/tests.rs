@@ -2,11 +2,13 @@
 
 use super::{Catalog, DefinitionQuery, JobPage, LogStreamRow, Readers, Store, StoreError, schema};
 use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
+use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, JobHot, JobRow};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, Needs, Platform, State, Status};
-use batchyard_engine::JobStatus;
+use batchyard_engine::resource::{
+    ComputeEnvironment, JobDefinition, JobQueue, Needs, Platform, State, Status,
+};
 use std::path::{Path, PathBuf};
 
 /// A folder that is gone when the test ends.
@@ -72,7 +74,12 @@ fn definition(revision: u32) -> JobDefinition {
 }
 
 fn facts() -> JobFacts {
-    let rule = RetryRule { retry: true, on_status_reason: Some("Host EC2*".into()), on_reason: None, on_exit_code: None };
+    let rule = RetryRule {
+        retry: true,
+        on_status_reason: Some("Host EC2*".into()),
+        on_reason: None,
+        on_exit_code: None,
+    };
     JobFacts {
         platform: Platform::Ec2,
         needs: Needs { vcpus_milli: 250, memory_mib: 64, gpus: 2 },
@@ -161,10 +168,16 @@ fn listings_read_one_page_newest_first() {
     assert_eq!(ids, [4, 3]);
     let ended = AttemptRow {
         stopped_ms: Some(2),
-        containers: vec![ContainerResult { name: "default".into(), exit_code: Some(3), reason: Some("r".into()) }],
+        containers: vec![ContainerResult {
+            name: "default".into(),
+            exit_code: Some(3),
+            reason: Some("r".into()),
+        }],
         ..attempt(4)
     };
-    writer.commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[]).unwrap();
+    writer
+        .commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[])
+        .unwrap();
     let record = reader.job(job(4).uuid).unwrap().unwrap();
     assert_eq!((record.hot.status, &record.attempts[..]), (JobStatus::Failed, &[ended][..]));
     assert!(reader.job(JobUuid([77; 16])).unwrap().is_none());
@@ -177,7 +190,10 @@ fn a_removed_name_is_free_and_still_known_by_id() {
     let again = ComputeEnvironment { id: ComputeEnvironmentId(2), ..environment() };
     let removed = Change::RemoveComputeEnvironment(ComputeEnvironmentId(1));
     writer
-        .commit(&[Change::PutComputeEnvironment(environment()), removed, Change::PutComputeEnvironment(again)], &[])
+        .commit(
+            &[Change::PutComputeEnvironment(environment()), removed, Change::PutComputeEnvironment(again)],
+            &[],
+        )
         .unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(reader.compute_environment("ce").unwrap().unwrap().id.0, 2);
@@ -191,7 +207,10 @@ fn definitions_are_found_by_name_revision_and_state() {
     let (store, mut writer) = Store::open(folder.path()).unwrap();
     let off = Change::DeactivateJobDefinition(DefinitionId(2), 9);
     writer
-        .commit(&[Change::InsertJobDefinition(definition(1)), Change::InsertJobDefinition(definition(2)), off], &[])
+        .commit(
+            &[Change::InsertJobDefinition(definition(1)), Change::InsertJobDefinition(definition(2)), off],
+            &[],
+        )
         .unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(reader.latest_job_definition("d").unwrap().unwrap().revision, 1);
@@ -224,7 +243,13 @@ fn streams_are_found_by_name_prefix_and_time() {
     let by_name = |after| StreamQuery { group, prefix: Some("a/"), after, limit: 10, ..Default::default() };
     assert_eq!(names(catalog.streams(&by_name(None)).unwrap()), ["a/1", "a/2"]);
     assert_eq!(names(catalog.streams(&by_name(Some((0, "a/1")))).unwrap()), ["a/2"]);
-    let by_time = StreamQuery { group, order: StreamOrder::LastEvent, descending: true, limit: 10, ..Default::default() };
+    let by_time = StreamQuery {
+        group,
+        order: StreamOrder::LastEvent,
+        descending: true,
+        limit: 10,
+        ..Default::default()
+    };
     assert_eq!(names(catalog.streams(&by_time).unwrap()), ["b/1", "a/1", "a/2"]);
     let rest = StreamQuery { after: Some((20, "a/1")), ..by_time };
     assert_eq!(names(catalog.streams(&rest).unwrap()), ["a/2"]);
@@ -232,7 +257,8 @@ fn streams_are_found_by_name_prefix_and_time() {
     assert_eq!(names(catalog.streams_in_range(&range).unwrap()), ["a/2", "b/1"]);
     assert!(catalog.stream(group, "c").unwrap().is_none());
     assert!(catalog.group("nope").unwrap().is_none());
-    let groups = GroupQuery { prefix: Some("/aws"), contains: Some("batch"), limit: 10, ..Default::default() };
+    let groups =
+        GroupQuery { prefix: Some("/aws"), contains: Some("batch"), limit: 10, ..Default::default() };
     assert_eq!(catalog.groups(&groups).unwrap()[0].stored_bytes, 15);
 }
 
@@ -244,7 +270,10 @@ fn files_that_are_not_ours_newer_or_damaged_are_refused() {
     assert!(matches!(Store::open(folder.path()), Err(StoreError::NotOurs)));
     std::fs::remove_file(&path).unwrap();
     drop(Store::open(folder.path()).unwrap());
-    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", schema::VERSION + 1)
+        .unwrap();
     assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { .. })));
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", schema::VERSION).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();

@@ -2,9 +2,7 @@
 //!
 //! Never here: deciding what is written. Whoever holds the [`Writer`] is the only one who writes.
 
-use super::codec::{
-    DELETED, containers_text, facts_text, platform_number, state_number, status_number,
-};
+use super::codec::{DELETED, containers_text, facts_text, platform_number, state_number, status_number};
 use super::{LogStreamRow, StoreError, logs};
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
@@ -39,7 +37,8 @@ impl Writer {
 
     /// Whether the store takes writes, tried with one.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        let sql = "INSERT INTO meta (key, value) VALUES ('probe', '') ON CONFLICT (key) DO UPDATE SET value = ''";
+        let sql =
+            "INSERT INTO meta (key, value) VALUES ('probe', '') ON CONFLICT (key) DO UPDATE SET value = ''";
         self.connection.execute(sql, [])?;
         Ok(())
     }
@@ -136,7 +135,8 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
         facts_text(&row.facts),
         &*row.body,
     ])?;
-    let sql = "INSERT INTO job (id, uuid, queue, definition, body, kind, name, status, status_reason, attempts,
+    let sql =
+        "INSERT INTO job (id, uuid, queue, definition, body, kind, name, status, status_reason, attempts,
                created_ms, started_ms, stopped_ms, cancelled, terminated)
                VALUES (?1, ?2, ?3, ?4, ?1, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     t.prepare_cached(sql)?.execute(params![
@@ -158,7 +158,8 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
 }
 
 fn update_job(t: &Transaction<'_>, hot: &JobHot) -> Result<(), StoreError> {
-    let sql = "UPDATE job SET status = ?2, status_reason = ?3, attempts = ?4, started_ms = ?5, stopped_ms = ?6,
+    let sql =
+        "UPDATE job SET status = ?2, status_reason = ?3, attempts = ?4, started_ms = ?5, stopped_ms = ?6,
                cancelled = ?7, terminated = ?8 WHERE id = ?1";
     t.prepare_cached(sql)?.execute(params![
         hot.id.0,

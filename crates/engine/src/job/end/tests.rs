@@ -1,3 +1,5 @@
+//! Ends of attempts in AWS's words (spec jobs §1.5).
+
 use super::*;
 
 fn exit(why: Why, code: Option<i32>, oom: bool) -> TaskExit {

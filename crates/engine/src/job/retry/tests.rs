@@ -1,3 +1,5 @@
+//! Matching of `evaluateOnExit` (spec jobs §7).
+
 use super::*;
 
 fn rule(retry: bool, status: Option<&str>, reason: Option<&str>, code: Option<&str>) -> RetryRule {

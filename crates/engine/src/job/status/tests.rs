@@ -1,3 +1,5 @@
+//! The life cycle against spec jobs §1.1.
+
 use super::*;
 
 const EVENTS: [Event; 7] = [

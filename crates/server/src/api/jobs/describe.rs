@@ -83,7 +83,10 @@ impl Service {
             log_stream_name: attempt.started_ms.map(|_| stream_name(prefix, name, &attempt.task)),
             network_interfaces: Some(Vec::new()),
             reason: result.and_then(|c| c.reason.as_deref()).map(str::to_string),
-            task_arn: Some(format!("arn:aws:ecs:{region}:{account}:task/{}/{}", environment.cluster, attempt.task)),
+            task_arn: Some(format!(
+                "arn:aws:ecs:{region}:{account}:task/{}/{}",
+                environment.cluster, attempt.task
+            )),
             ..AttemptContainerDetail::default()
         }
     }

@@ -14,14 +14,19 @@ use batchyard_model::limits::MAX_LIST_JOBS;
 const NAME: &str = "ListJobs";
 
 impl Service {
-    pub(in crate::api) async fn list_jobs(&self, input: ListJobsRequest) -> Result<ListJobsResponse, ApiError> {
+    pub(in crate::api) async fn list_jobs(
+        &self,
+        input: ListJobsRequest,
+    ) -> Result<ListJobsResponse, ApiError> {
         let status = check(&input)?;
         let most = u32::try_from(MAX_LIST_JOBS).unwrap_or(1000);
         let page = Page::read(NAME, input.max_results, input.next_token.as_deref(), most)?;
         let text = required(&input.job_queue, "jobQueue")?;
         let name = name_or_arn(ArnKind::JobQueue, text).map_err(|_| super::not_a_definition(text))?.name;
-        let queue =
-            self.queue(&name).await?.ok_or_else(|| ApiError::client(format!("JobQueue {text} does not exist")))?;
+        let queue = self
+            .queue(&name)
+            .await?
+            .ok_or_else(|| ApiError::client(format!("JobQueue {text} does not exist")))?;
         let jobs = JobPage { queue: queue.id, status, before: page.from.map(JobId), limit: page.limit() };
         let mut rows = self.readers.read(move |r| r.jobs(&jobs)).await?;
         let next_token = page.cut(NAME, &mut rows, |r| r.hot.id.0);
@@ -42,7 +47,9 @@ impl Service {
             is_cancelled: row.hot.cancelled.then_some(true),
             is_terminated: row.hot.terminated.is_some().then_some(true),
             job_arn: Some(Arn::job(&self.region, &self.account, id).to_string()),
-            job_definition: Some(Arn::job_definition(&self.region, &self.account, name, *revision).to_string()),
+            job_definition: Some(
+                Arn::job_definition(&self.region, &self.account, name, *revision).to_string(),
+            ),
             job_id: Some(row.uuid.to_string()),
             job_name: Some(row.name.to_string()),
             started_at: row.hot.started_ms,
@@ -58,14 +65,19 @@ impl Service {
 fn check(input: &ListJobsRequest) -> Result<JobStatus, ApiError> {
     let selectors = [&input.job_queue, &input.array_job_id, &input.multi_node_job_id];
     if selectors.iter().filter(|s| s.is_some()).count() != 1 {
-        return Err(ApiError::wrapped("exactly one of jobQueue, arrayJobId and multiNodeJobId must be given"));
+        return Err(ApiError::wrapped(
+            "exactly one of jobQueue, arrayJobId and multiNodeJobId must be given",
+        ));
     }
     if input.job_queue.is_none() {
-        return Err(ApiError::client("arrayJobId and multiNodeJobId do not work in this version of Batchyard"));
+        return Err(ApiError::client(
+            "arrayJobId and multiNodeJobId do not work in this version of Batchyard",
+        ));
     }
     if input.filters.as_ref().is_some_and(|f| !f.is_empty()) {
         return Err(ApiError::client("filters do not work in this version of Batchyard; list by jobStatus"));
     }
     let name = input.job_status.as_deref().unwrap_or("RUNNING");
-    JobStatus::from_name(name).ok_or_else(|| ApiError::wrapped(format!("jobStatus {name} is not a state of a job")))
+    JobStatus::from_name(name)
+        .ok_or_else(|| ApiError::wrapped(format!("jobStatus {name} is not a state of a job")))
 }

@@ -38,7 +38,10 @@ pub fn container(
         privileged: d.privileged,
         readonly_root_filesystem: d.readonly_root_filesystem,
         repository_credentials: d.repository_credentials,
-        resource_requirements: Some(requirements(d.resource_requirements, over.resource_requirements.as_deref())),
+        resource_requirements: Some(requirements(
+            d.resource_requirements,
+            over.resource_requirements.as_deref(),
+        )),
         runtime_platform: d.runtime_platform,
         secrets: Some(d.secrets.unwrap_or_default()),
         ulimits: Some(d.ulimits.unwrap_or_default()),
@@ -88,7 +91,9 @@ fn substitute_element(element: &str, parameters: &BTreeMap<String, String>) -> R
     while let Some(at) = rest.find("Ref::") {
         out.push_str(&rest[..at]);
         let after = &rest[at + 5..];
-        let end = after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
+            .unwrap_or(after.len());
         let name = &after[..end];
         let value = parameters.get(name).ok_or_else(|| {
             ApiError::client(format!("Unable to substitute value. No parameter found for reference {name}"))
@@ -130,13 +135,19 @@ mod tests {
         let definition = ContainerProperties {
             command: strings(&["a"]),
             environment: Some(vec![pair("A", "1"), pair("B", "2")]),
-            resource_requirements: Some(vec![ResourceRequirement { r#type: Some("VCPU".into()), value: Some("1".into()) }]),
+            resource_requirements: Some(vec![ResourceRequirement {
+                r#type: Some("VCPU".into()),
+                value: Some("1".into()),
+            }]),
             ..Default::default()
         };
         let over = ContainerOverrides {
             command: strings(&["b", "c"]),
             environment: Some(vec![pair("B", "3"), pair("C", "4")]),
-            resource_requirements: Some(vec![ResourceRequirement { r#type: Some("MEMORY".into()), value: Some("8".into()) }]),
+            resource_requirements: Some(vec![ResourceRequirement {
+                r#type: Some("MEMORY".into()),
+                value: Some("8".into()),
+            }]),
             ..Default::default()
         };
         let job = container(&definition, Some(&over), &BTreeMap::new()).unwrap();
@@ -151,7 +162,8 @@ mod tests {
     #[test]
     fn references_are_substituted_or_refused() {
         let parameters = BTreeMap::from([("in".to_string(), "x y".to_string())]);
-        let done = substitute(&strings(&["Ref::in", "--a=Ref::in,b", "plain"]).unwrap(), &parameters).unwrap();
+        let done =
+            substitute(&strings(&["Ref::in", "--a=Ref::in,b", "plain"]).unwrap(), &parameters).unwrap();
         assert_eq!(done, ["x y", "--a=x y,b", "plain"]);
         let error = substitute(&strings(&["Ref::out"]).unwrap(), &parameters).unwrap_err();
         assert_eq!(error.message, "Unable to substitute value. No parameter found for reference out");

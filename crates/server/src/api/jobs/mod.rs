@@ -19,7 +19,8 @@ pub fn log_target(detail: &batchyard_model::batch::JobDetail) -> (String, String
     let option = |name: &str| options.and_then(|o| o.get(name)).filter(|v| !v.is_empty()).cloned();
     let group = option("awslogs-group").unwrap_or_else(|| DEFAULT_GROUP.to_string());
     let definition = detail.job_definition.as_deref().unwrap_or_default();
-    let name = definition.rsplit_once('/').map_or(definition, |(_, n)| n).split(':').next().unwrap_or_default();
+    let name =
+        definition.rsplit_once('/').map_or(definition, |(_, n)| n).split(':').next().unwrap_or_default();
     let limit = batchyard_model::limits::MAX_LOG_STREAM_PREFIX;
     let prefix = option("awslogs-stream-prefix").unwrap_or_else(|| name.chars().take(limit).collect());
     (group, prefix)

@@ -24,9 +24,9 @@ pub fn platform(capabilities: &[String]) -> Result<Platform, ApiError> {
     match capabilities.first().map(String::as_str) {
         None | Some("EC2") => Ok(Platform::Ec2),
         Some("FARGATE") => Ok(Platform::Fargate),
-        Some(other) => {
-            Err(ApiError::client(format!("platform capability {other} does not work in this version of Batchyard")))
-        }
+        Some(other) => Err(ApiError::client(format!(
+            "platform capability {other} does not work in this version of Batchyard"
+        ))),
     }
 }
 
@@ -56,11 +56,16 @@ pub fn check_definition(container: &ContainerProperties, capabilities: &[String]
 pub fn check_environment(environment: &[KeyValuePair]) -> Result<(), ApiError> {
     for pair in environment {
         let name = pair.name.as_deref().unwrap_or_default();
-        if name.is_empty() || name.contains(['=', '\0']) || pair.value.as_deref().is_some_and(|v| v.contains('\0')) {
+        if name.is_empty()
+            || name.contains(['=', '\0'])
+            || pair.value.as_deref().is_some_and(|v| v.contains('\0'))
+        {
             return Err(ApiError::wrapped(format!("environment: {name:?} is no name of a variable")));
         }
         if name.starts_with("AWS_BATCH") {
-            return Err(ApiError::wrapped(format!("environment: {name} is reserved, names must not begin with AWS_BATCH")));
+            return Err(ApiError::wrapped(format!(
+                "environment: {name} is reserved, names must not begin with AWS_BATCH"
+            )));
         }
     }
     Ok(())
@@ -74,14 +79,22 @@ fn check_volumes(container: &ContainerProperties) -> Result<(), ApiError> {
             return Err(ApiError::wrapped(format!("mountPoints: the volume {name:?} is not in volumes")));
         }
         if !mount.container_path.as_deref().is_some_and(|p| p.starts_with('/')) {
-            return Err(ApiError::wrapped(format!("mountPoints: containerPath of {name:?} must be an absolute path")));
+            return Err(ApiError::wrapped(format!(
+                "mountPoints: containerPath of {name:?} must be an absolute path"
+            )));
         }
     }
     let relative = |v: &&Volume| {
-        v.host.as_ref().and_then(|h| h.source_path.as_deref()).is_some_and(|p| !p.is_empty() && !p.starts_with('/'))
+        v.host
+            .as_ref()
+            .and_then(|h| h.source_path.as_deref())
+            .is_some_and(|p| !p.is_empty() && !p.starts_with('/'))
     };
     match volumes.iter().find(relative) {
-        Some(v) => Err(ApiError::wrapped(format!("volumes: sourcePath of {:?} must be an absolute path", v.name.as_deref().unwrap_or_default()))),
+        Some(v) => Err(ApiError::wrapped(format!(
+            "volumes: sourcePath of {:?} must be an absolute path",
+            v.name.as_deref().unwrap_or_default()
+        ))),
         None => Ok(()),
     }
 }
@@ -93,17 +106,21 @@ pub fn needs(
     memory: Option<i32>,
     platform: Platform,
 ) -> Result<Needs, ApiError> {
-    let find = |kind: &str| list.iter().find(|r| r.r#type.as_deref() == Some(kind)).and_then(|r| r.value.as_deref());
+    let find =
+        |kind: &str| list.iter().find(|r| r.r#type.as_deref() == Some(kind)).and_then(|r| r.value.as_deref());
     let vcpu_text = find("VCPU").map(str::to_string).or_else(|| vcpus.map(|v| v.to_string()));
     let memory_text = find("MEMORY").map(str::to_string).or_else(|| memory.map(|m| m.to_string()));
     let vcpu_text = vcpu_text.ok_or_else(|| ApiError::wrapped("vCPU is not provided."))?;
     let memory_text = memory_text.ok_or_else(|| ApiError::wrapped("Memory is not provided."))?;
     let vcpus_milli = milli(&vcpu_text)
         .ok_or_else(|| ApiError::wrapped(format!("VCPU must be a positive number, got {vcpu_text}")))?;
-    let memory_mib: i64 =
-        memory_text.parse().map_err(|_| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
+    let memory_mib: i64 = memory_text
+        .parse()
+        .map_err(|_| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
     if memory_mib < i64::from(MIN_MEMORY_MIB) {
-        return Err(ApiError::wrapped(format!("Memory must be at least {MIN_MEMORY_MIB} Mib, got {memory_mib} Mib.")));
+        return Err(ApiError::wrapped(format!(
+            "Memory must be at least {MIN_MEMORY_MIB} Mib, got {memory_mib} Mib."
+        )));
     }
     let memory_mib = u32::try_from(memory_mib)
         .map_err(|_| ApiError::wrapped(format!("MEMORY must be below 4194304 Mib, got {memory_mib} Mib.")))?;
@@ -124,7 +141,11 @@ pub fn needs(
 /// A positive decimal number in thousandths; at most three decimals, at most 1,000,000 vCPUs.
 fn milli(text: &str) -> Option<u32> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || whole.len() > 6 || part.len() > 3 || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+    if whole.is_empty()
+        || whole.len() > 6
+        || part.len() > 3
+        || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    {
         return None;
     }
     let thousandths: u32 = format!("{part:0<3}").parse().ok()?;
@@ -136,7 +157,9 @@ fn is_fargate_size(vcpus_milli: u32, memory_mib: u32) -> bool {
         250 => [512, 1024, 2048].contains(&memory_mib),
         32000 => [61440, 122_880, 249_856].contains(&memory_mib),
         _ => FARGATE.iter().any(|(vcpus, low, high, step)| {
-            *vcpus == vcpus_milli && (*low..=*high).contains(&memory_mib) && (memory_mib - low) % step == 0
+            *vcpus == vcpus_milli
+                && (*low..=*high).contains(&memory_mib)
+                && (memory_mib - low).is_multiple_of(*step)
         }),
     }
 }
@@ -144,7 +167,8 @@ fn is_fargate_size(vcpus_milli: u32, memory_mib: u32) -> bool {
 /// Names the first thing that a job asks for and this version can't do, so that nothing is ignored silently.
 pub fn refuse_unbuilt(container: &ContainerDetail, needs: Needs) -> Result<(), ApiError> {
     let linux = container.linux_parameters.as_ref();
-    let driver = container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
+    let driver =
+        container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
     let volumes = container.volumes.as_deref().unwrap_or_default();
     let some = |list: Option<bool>| list.unwrap_or(false);
     let unbuilt = [
@@ -157,11 +181,19 @@ pub fn refuse_unbuilt(container: &ContainerDetail, needs: Needs) -> Result<(), A
         (some(linux.map(|l| l.max_swap.is_some())), "linuxParameters.maxSwap"),
         (some(linux.map(|l| l.swappiness.is_some())), "linuxParameters.swappiness"),
         (volumes.iter().any(|v| v.efs_volume_configuration.is_some()), "volumes.efsVolumeConfiguration"),
-        (volumes.iter().any(|v| v.s3files_volume_configuration.is_some()), "volumes.s3filesVolumeConfiguration"),
-        (!["awslogs", "json-file"].contains(&driver), "logConfiguration.logDriver other than awslogs and json-file"),
+        (
+            volumes.iter().any(|v| v.s3files_volume_configuration.is_some()),
+            "volumes.s3filesVolumeConfiguration",
+        ),
+        (
+            !["awslogs", "json-file"].contains(&driver),
+            "logConfiguration.logDriver other than awslogs and json-file",
+        ),
     ];
     match unbuilt.iter().find(|(asked, _)| *asked) {
-        Some((_, what)) => Err(ApiError::client(format!("{what} does not work in this version of Batchyard"))),
+        Some((_, what)) => {
+            Err(ApiError::client(format!("{what} does not work in this version of Batchyard")))
+        }
         None => Ok(()),
     }
 }
@@ -177,7 +209,8 @@ mod tests {
     }
 
     fn text(list: &[ResourceRequirement], platform: Platform) -> String {
-        needs(list, None, None, platform).map_or_else(|e| e.message, |n| format!("{} {}", n.vcpus_milli, n.memory_mib))
+        needs(list, None, None, platform)
+            .map_or_else(|e| e.message, |n| format!("{} {}", n.vcpus_milli, n.memory_mib))
     }
 
     /// Texts of spec jobs §6.2.
@@ -186,7 +219,10 @@ mod tests {
         assert_eq!(text(&list("2", "64"), Platform::Ec2), "2000 64");
         assert_eq!(text(&list("2", "1"), Platform::Ec2), "Memory must be at least 4 Mib, got 1 Mib.");
         assert_eq!(text(&list("0.50", "1024"), Platform::Fargate), "500 1024");
-        assert_eq!(text(&list("0.50", "4"), Platform::Fargate), "Fargate resource requirements (0.50 vCPU, 4 MiB) not valid.");
+        assert_eq!(
+            text(&list("0.50", "4"), Platform::Fargate),
+            "Fargate resource requirements (0.50 vCPU, 4 MiB) not valid."
+        );
         assert_eq!(text(&list("16", "40960"), Platform::Fargate), "16000 40960");
         assert_eq!(text(&[], Platform::Ec2), "vCPU is not provided.");
         for bad in ["0", "-1", "x", "1.2345", "", "99999999", "1e3"] {

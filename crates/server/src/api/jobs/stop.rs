@@ -1,8 +1,8 @@
 //! CancelJob and TerminateJob (spec jobs §8). Never here: which states they work in; the engine decides that.
 
 use crate::api::input::required;
-use crate::api::service::Service;
 use crate::api::refused;
+use crate::api::service::Service;
 use crate::error::ApiError;
 use batchyard_engine::input::StopRequest;
 use batchyard_engine::{Command, JobUuid, Reply};
@@ -10,7 +10,10 @@ use batchyard_model::batch::*;
 use batchyard_model::limits::MAX_REASON;
 
 impl Service {
-    pub(in crate::api) async fn cancel_job(&self, input: CancelJobRequest) -> Result<CancelJobResponse, ApiError> {
+    pub(in crate::api) async fn cancel_job(
+        &self,
+        input: CancelJobRequest,
+    ) -> Result<CancelJobResponse, ApiError> {
         if let Some(request) = request(&input.job_id, &input.reason)? {
             answered(self.core.command(Command::Cancel(request)).await?)?;
         }

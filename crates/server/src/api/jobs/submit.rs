@@ -14,8 +14,8 @@ use batchyard_engine::resource::Needs;
 use batchyard_engine::{Command, JobUuid, RefusalKind, Reply};
 use batchyard_model::arn::{Arn, ArnKind, DefinitionReference, name_or_arn};
 use batchyard_model::batch::*;
-use batchyard_model::limits::MAX_SUBMIT_JOB_BYTES;
 use batchyard_model::ids;
+use batchyard_model::limits::MAX_SUBMIT_JOB_BYTES;
 use std::sync::Arc;
 
 /// Refuses a submission that is too large (spec jobs §2.5).
@@ -43,7 +43,11 @@ impl Service {
             let (queue_name, queue) = self.submitted_queue(&input).await?;
             let definition = self.submitted_definition(&input).await?;
             let uuid = uuid::Uuid::new_v4();
-            let arn = Arn::job(&self.region, &self.account, ids::JobId::whole(ids::Uuid::from_u128(uuid.as_u128())));
+            let arn = Arn::job(
+                &self.region,
+                &self.account,
+                ids::JobId::whole(ids::Uuid::from_u128(uuid.as_u128())),
+            );
             let arn = arn.to_string();
             let (detail, needs) = merged(&input, &definition)?;
             let detail = JobDetail {
@@ -104,7 +108,9 @@ impl Service {
         };
         match found {
             Some(definition) if definition.active => Ok(definition),
-            Some(_) if by_arn => Err(ApiError::client(format!("JobDefinition {text} is not in ACTIVE status"))),
+            Some(_) if by_arn => {
+                Err(ApiError::client(format!("JobDefinition {text} is not in ACTIVE status")))
+            }
             None if by_arn => Err(ApiError::client(format!("JobDefinition {text} not found."))),
             _ => Err(ApiError::client(format!(
                 "JobDefinition name {text} does not exist or is not in ACTIVE status"
@@ -136,7 +142,10 @@ fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
         (input.ecs_properties_override.is_some(), "ecsPropertiesOverride"),
         (input.eks_properties_override.is_some(), "eksPropertiesOverride"),
         (input.node_overrides.is_some(), "nodeOverrides"),
-        (has_consumables(&input.consumable_resource_properties_override), "consumableResourcePropertiesOverride"),
+        (
+            has_consumables(&input.consumable_resource_properties_override),
+            "consumableResourcePropertiesOverride",
+        ),
     ];
     if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
         return Err(ApiError::client(format!("{what} does not work in this version of Batchyard")));
@@ -155,7 +164,8 @@ fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<(JobDetai
     let container = merge::container(properties, input.container_overrides.as_ref(), &parameters)?;
     let platforms = d.platform_capabilities.clone().unwrap_or_default();
     let list = container.resource_requirements.as_deref().unwrap_or_default();
-    let needs = requirements::needs(list, container.vcpus, container.memory, requirements::platform(&platforms)?)?;
+    let needs =
+        requirements::needs(list, container.vcpus, container.memory, requirements::platform(&platforms)?)?;
     requirements::refuse_unbuilt(&container, needs)?;
     let retry = input.retry_strategy.clone().or_else(|| d.retry_strategy.clone());
     let detail = JobDetail {

@@ -26,9 +26,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Seconds that an attempt gets which belongs to nobody any more.
 const ORPHAN_GRACE_S: u32 = 10;
-/// How soon something is tried again that could not be done yet.
-const SOON: Duration = Duration::from_millis(50);
-/// How soon a start is tried again that the disk refused.
+/// How soon something is tried again that the disk refused.
 const LATER: Duration = Duration::from_secs(2);
 
 /// Everything that steps need. Shared by the workers.
@@ -86,7 +84,7 @@ impl Attempts {
             Err(error) => {
                 tracing::error!(%task, %error, "an attempt's folder cannot be made; trying again");
                 let text = format!("waiting for the disk of this machine: {error}").into();
-                self.send(task, Report::Progress { task, text }, Vec::new());
+                self.send(Report::Progress { task, text }, Vec::new());
                 self.later(LATER, Op::Start(Box::new(spec)));
             }
         }
@@ -196,8 +194,11 @@ impl Attempts {
         let folder = self.folder(task);
         match folder.claim() {
             Ok(Claim::Held(_lock)) => self.discard(task, &folder),
-            // The supervisor has written its record and is about to let go.
-            Ok(Claim::Busy) => return self.later(SOON, Op::Forget(task)),
+            // The supervisor has written its record and clears up; its end is watched.
+            Ok(Claim::Busy) => {
+                let known = self.tracked.get(task).unwrap_or_default();
+                return self.tracked.put(task, Tracked { ended: true, forgotten: true, ..known });
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%task, %error, "an ended attempt's folder cannot be removed"),
         }
@@ -215,7 +216,7 @@ impl Attempts {
 
     /// Reports what the records say that was not reported yet.
     fn look(&self, task: TaskId) {
-        let Some(known) = self.tracked.get(task) else { return };
+        let Some(known) = self.tracked.get(task).filter(|known| !known.orphan) else { return };
         let folder = self.folder(task);
         match folder.fate() {
             Ok(Fate::Ended(exit)) if !known.ended => self.ended(task, &folder, exit),
@@ -225,7 +226,7 @@ impl Attempts {
                     t.started = true;
                 });
                 let report = Report::Started { task, at_ms: started.at_ms };
-                self.send(task, report, folder.streams().facts(&self.data, task, false));
+                self.send(report, folder.streams().facts(&self.data, task, false));
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%task, %error, "an attempt's records cannot be read"),
@@ -235,7 +236,9 @@ impl Attempts {
     /// Looks, and finds out whether the supervisor lives.
     fn check(&self, task: TaskId) {
         self.look(task);
-        let Some(known) = self.tracked.get(task).filter(|known| !known.ended) else { return };
+        let Some(known) = self.tracked.get(task).filter(|known| !known.ended || known.forgotten) else {
+            return;
+        };
         let folder = self.folder(task);
         let lock = match folder.claim() {
             Ok(Claim::Held(lock)) => lock,
@@ -245,7 +248,7 @@ impl Attempts {
                 return;
             }
         };
-        if known.orphan {
+        if known.orphan || known.forgotten {
             self.discard(task, &folder);
             self.tracked.remove(task);
             return;
@@ -333,13 +336,10 @@ impl Attempts {
             t.spec = None;
             t.ended = true;
         });
-        self.send(task, report, folder.streams().facts(&self.data, task, true));
+        self.send(report, folder.streams().facts(&self.data, task, true));
     }
 
-    fn send(&self, task: TaskId, report: Report, streams: Vec<crate::compute::StreamFacts>) {
-        if self.tracked.get(task).is_some_and(|known| known.orphan) {
-            return;
-        }
+    fn send(&self, report: Report, streams: Vec<crate::compute::StreamFacts>) {
         point("before_report");
         // Nobody listens any more: the server is shutting down, and the next one asks the folder again.
         let _ = self.reports.send(ReportEnvelope { report, streams });

@@ -15,8 +15,8 @@ pub const THIS_HOST: HostId = HostId(1);
 /// What settings declare about the machine; absent values are found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Declared {
-    /// vCPUs; may be more than there are.
-    pub vcpus: Option<u32>,
+    /// vCPUs in thousandths; may be more than there are.
+    pub vcpus_milli: Option<u64>,
     /// Memory for jobs, MiB; may be more than there is.
     pub memory_mib: Option<u64>,
 }
@@ -26,9 +26,9 @@ pub struct Declared {
 /// # Errors
 /// The id must be kept in the data folder (no machine id here) and cannot be, or memory cannot be read.
 pub fn facts(data: &Path, declared: Declared) -> io::Result<Host> {
-    let vcpus = match declared.vcpus {
-        Some(vcpus) => u64::from(vcpus),
-        None => std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+    let vcpus_milli = match declared.vcpus_milli {
+        Some(vcpus) => vcpus,
+        None => std::thread::available_parallelism().map_or(1, |n| n.get() as u64) * 1000,
     };
     let memory_mib = match declared.memory_mib {
         Some(memory) => memory,
@@ -37,7 +37,7 @@ pub fn facts(data: &Path, declared: Declared) -> io::Result<Host> {
     Ok(Host {
         id: THIS_HOST,
         instance_id: instance_id(data)?.into(),
-        vcpus_milli: vcpus * 1000,
+        vcpus_milli,
         memory_mib,
         environment: None,
     })
@@ -95,9 +95,9 @@ mod tests {
     #[test]
     fn declared_capacity_wins_over_what_is_there() {
         let data = TempFolder::new();
-        let declared = Declared { vcpus: Some(512), memory_mib: Some(1 << 24) };
+        let declared = Declared { vcpus_milli: Some(512_500), memory_mib: Some(1 << 24) };
         let host = facts(data.path(), declared).expect("facts");
-        assert_eq!((host.vcpus_milli, host.memory_mib), (512_000, 1 << 24));
+        assert_eq!((host.vcpus_milli, host.memory_mib), (512_500, 1 << 24));
         let found = facts(data.path(), Declared::default()).expect("facts");
         assert!(found.vcpus_milli >= 1000 && found.memory_mib > 0, "{found:?}");
     }

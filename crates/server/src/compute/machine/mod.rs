@@ -24,7 +24,7 @@ mod watch;
 mod work;
 
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -137,7 +137,7 @@ impl Machine {
     /// Removes the cgroup above the attempts' own, if none of them is left. For a server that stops with nothing
     /// running and is to leave no trace.
     pub fn remove_cgroup(&self) {
-        cgroup::remove_empty_alone(&self.attempts.common.cgroup);
+        cgroup::remove_alone(&self.attempts.common.cgroup);
     }
 
     /// After a reboot: no supervisor of the older boot can be alive, so what has no end record is lost.
@@ -200,7 +200,7 @@ impl Compute for Machine {
     }
 
     fn running(&self) -> Vec<TaskId> {
-        self.attempts.tracked.open(|tracked| tracked.spec.is_none())
+        self.attempts.tracked.which(|t| !t.ended && !t.orphan && t.spec.is_none())
     }
 }
 

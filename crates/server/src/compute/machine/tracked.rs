@@ -16,6 +16,8 @@ pub struct Tracked {
     pub started: bool,
     /// Its end was reported.
     pub ended: bool,
+    /// Its end is in the rows; its folder goes as soon as its supervisor lets go.
+    pub forgotten: bool,
     /// It belongs to no job: nothing of it is reported.
     pub orphan: bool,
 }
@@ -47,10 +49,10 @@ impl TrackedTasks {
         self.lock().remove(&task);
     }
 
-    /// Attempts that have not ended and of which this holds.
-    pub fn open(&self, mut wanted: impl FnMut(&Tracked) -> bool) -> Vec<TaskId> {
+    /// Attempts of which this holds.
+    pub fn which(&self, mut wanted: impl FnMut(&Tracked) -> bool) -> Vec<TaskId> {
         let all = self.lock();
-        all.iter().filter(|(_, t)| !t.ended && wanted(t)).map(|(task, _)| *task).collect()
+        all.iter().filter(|(_, t)| wanted(t)).map(|(task, _)| *task).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Tracked>> {

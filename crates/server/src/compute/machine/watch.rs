@@ -67,7 +67,7 @@ pub async fn sweep(attempts: Arc<Attempts>, workers: Workers) {
     loop {
         clock.tick().await;
         round = (round + 1) % ALL_EVERY;
-        for task in attempts.tracked.open(|t| !t.spawned || round == 0) {
+        for task in attempts.tracked.which(|t| (!t.ended || t.forgotten) && (!t.spawned || round == 0)) {
             workers.send(Op::Check(task));
         }
     }
