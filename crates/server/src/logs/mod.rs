@@ -15,7 +15,7 @@ mod pattern;
 mod positions;
 
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 
 pub use api::Logs;
 pub use catalog::{GroupQuery, GroupRow, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};

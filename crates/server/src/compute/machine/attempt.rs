@@ -84,7 +84,7 @@ impl Attempts {
             Err(error) => {
                 tracing::error!(%task, %error, "an attempt's folder cannot be made; trying again");
                 let text = format!("waiting for the disk of this machine: {error}").into();
-                self.send(task, Report::Progress { task, text }, Vec::new());
+                self.send(Report::Progress { task, text }, Vec::new());
                 self.later(LATER, Op::Start(Box::new(spec)));
             }
         }
@@ -216,7 +216,7 @@ impl Attempts {
 
     /// Reports what the records say that was not reported yet.
     fn look(&self, task: TaskId) {
-        let Some(known) = self.tracked.get(task) else { return };
+        let Some(known) = self.tracked.get(task).filter(|known| !known.orphan) else { return };
         let folder = self.folder(task);
         match folder.fate() {
             Ok(Fate::Ended(exit)) if !known.ended => self.ended(task, &folder, exit),
@@ -226,7 +226,7 @@ impl Attempts {
                     t.started = true;
                 });
                 let report = Report::Started { task, at_ms: started.at_ms };
-                self.send(task, report, folder.streams().facts(&self.data, task, false));
+                self.send(report, folder.streams().facts(&self.data, task, false));
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%task, %error, "an attempt's records cannot be read"),
@@ -336,13 +336,10 @@ impl Attempts {
             t.spec = None;
             t.ended = true;
         });
-        self.send(task, report, folder.streams().facts(&self.data, task, true));
+        self.send(report, folder.streams().facts(&self.data, task, true));
     }
 
-    fn send(&self, task: TaskId, report: Report, streams: Vec<crate::compute::StreamFacts>) {
-        if self.tracked.get(task).is_some_and(|known| known.orphan) {
-            return;
-        }
+    fn send(&self, report: Report, streams: Vec<crate::compute::StreamFacts>) {
         point("before_report");
         // Nobody listens any more: the server is shutting down, and the next one asks the folder again.
         let _ = self.reports.send(ReportEnvelope { report, streams });

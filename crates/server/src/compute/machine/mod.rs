@@ -24,7 +24,7 @@ mod watch;
 mod work;
 
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
