@@ -32,7 +32,7 @@ def test_a_running_job_is_found_again(own_server, shared_folder):
     mark = printed(shared_folder)
     until(lambda: printed(shared_folder) > mark + 10, what="lines printed with no server")
     (shared_folder / "end").touch()
-    until(lambda: list(own_server.data_dir.rglob("*/exit")), what="the exit record")
+    until(lambda: list(own_server.data_dir.glob("attempts/*/exit")), what="the exit record")
     own_server.start()
     job = own_server.fail(job_id)
     assert job["container"]["exitCode"] == 42
