@@ -3,7 +3,7 @@
 # Arguments go to bench/bench.py: names of sections (submit idle job) and --rounds N, --runs N.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-scripts/setup.sh
+scripts/setup.sh demo
 scripts/build.sh
 cargo build --locked --release --manifest-path bench/limits/Cargo.toml
 if ! command -v runc >/dev/null && command -v apt-get >/dev/null; then

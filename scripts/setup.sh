@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian machine that has only the toolchains: packages through apt, clients of the tests
-# through pip into .venv. `setup.sh tools` leaves the Python clients out. Does nothing when all is there.
+# through pip into .venv. `setup.sh tools` is enough to build, `setup.sh demo` for the demo, and without a word it is all.
+# Does nothing when all is there.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -16,12 +17,19 @@ apt_missing() {
     if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then echo python3 python3-venv; fi
 }
 
+# `aws logs tail` is in version 2 of the AWS command line only, which pip does not have.
+aws_version_2() {
+    [ -x /usr/bin/aws ] && /usr/bin/aws --version 2>&1 | grep -q '^aws-cli/2'
+}
+
 install_packages() {
     local missing
     missing=$(apt_missing)
+    if [ "$1" = all ] && ! aws_version_2; then missing="$missing awscli"; fi
+    missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || die "please install: $missing"
-    say "installing ${missing//$'\n'/ }"
+    say "installing $missing"
     as_root apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
@@ -47,7 +55,8 @@ python_clients() {
     echo "$want" >"$VENV/.installed"
 }
 
+part=${1:-all}
 command -v cargo >/dev/null || die "needs Rust (cargo): see https://rustup.rs"
-install_packages
+install_packages "$part"
 musl_target
-[ "${1:-all}" = tools ] || python_clients
+[ "$part" = tools ] || python_clients

@@ -247,7 +247,7 @@ def test_priority_decides_between_queues(server):
     for name, priority in (("low", 1), ("high", 9)):
         batch.create_job_queue(jobQueueName=name, priority=priority, state="ENABLED",
                                computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "narrow"}])
-    blocker = server.submit(server.register(["sleep", "100"]), queue="low")
+    blocker = server.submit(server.register(["sh", "-c", "trap 'exit 1' TERM; while :; do sleep 0.05; done"]), queue="low")
     server.wait_job(blocker, "RUNNING")
     definition = server.register(["true"])
     low = server.submit(definition, queue="low")

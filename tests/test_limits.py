@@ -62,7 +62,7 @@ def test_rules_of_retry(server, rules, code, attempts):
 
 
 def test_a_terminated_job_is_not_retried(server):
-    job_id = server.shell("exec sleep 1000", retryStrategy={"attempts": 5})
+    job_id = server.shell("trap 'exit 1' TERM; while :; do sleep 0.05; done", retryStrategy={"attempts": 5})
     server.wait_job(job_id, "RUNNING")
     server.batch.terminate_job(jobId=job_id, reason="stop")
     assert len(server.fail(job_id)["attempts"]) == 1

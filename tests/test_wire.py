@@ -82,22 +82,22 @@ def test_headers_that_cannot_be_read(server, header):
     assert code_of(answer) in (
         "IncompleteSignatureException", "MissingAuthenticationTokenException", "InvalidSignatureException",
         "UnrecognizedClientException",
+        # A control character in a header is no HTTP.
+        "SerializationException",
     )
 
 
 def presigned(server, seconds, shift=0):
-    request = AWSRequest(method="POST", url=server.endpoint + "/v1/describejobqueues", data=b"{}", headers={})
+    request = AWSRequest(method="POST", url=server.endpoint + "/v1/describejobqueues", headers={})
     signer = SigV4QueryAuth(Credentials(server.key, server.secret), "batch", server.region, expires=seconds)
     with wire.clock_shifted(shift):
         signer.add_auth(request)
-    return request.prepare()
+    return request.url
 
 
 def test_presigned(server):
-    made = presigned(server, 60)
-    assert requests.post(made.url, data=b"{}", headers=dict(made.headers), timeout=30).status_code == 200
-    made = presigned(server, 60, shift=-120)
-    answer = requests.post(made.url, data=b"{}", headers=dict(made.headers), timeout=30)
+    assert requests.post(presigned(server, 60), timeout=30).status_code == 200
+    answer = requests.post(presigned(server, 60, shift=-120), timeout=30)
     assert answer.status_code == 403 and code_of(answer) in ("ExpiredTokenException", "InvalidSignatureException")
 
 
@@ -146,7 +146,8 @@ def test_messages_name_the_member(server, operation, members, named):
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nosuchoperation", "/v1/submitjob/more", "/v2/submitjob", "//v1/submitjob"])
 def test_unknown_paths(server, path):
     answer = send("POST", *signed(server, "POST", path, b"{}"))
-    assert answer.status_code in (403, 404)
+    # At / the query protocol listens: no Action is a 400.
+    assert answer.status_code in (400, 403, 404)
     assert answer.headers.get("x-amzn-requestid")
 
 

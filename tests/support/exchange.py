@@ -7,7 +7,10 @@ every answer must carry a request id. Never here: what an answer should say.
 import json
 
 # Members that the model requires on output and that AWS itself leaves out (spec jobs §1.2).
-REQUIRED_BUT_ABSENT = {("JobDetail", "startedAt"), ("JobDetail", "jobQueue"), ("JobDetail", "startedAt")}
+REQUIRED_BUT_ABSENT = {("JobDetail", "startedAt")}
+
+# Enums that AWS takes in any case and shows as they were sent (spec jobs §7).
+ANY_CASE = {"RetryAction"}
 
 # Codes outside the model that AWS's front gives for every service.
 FRONT_CODES = {
@@ -54,7 +57,8 @@ def check_value(shape, value, path):
     elif kind == "string":
         if not isinstance(value, str):
             _fail(path, f"{value!r} is not a string")
-        if shape.enum and value not in shape.enum:
+        known = value.upper() if shape.name in ANY_CASE else value
+        if shape.enum and known not in shape.enum:
             _fail(path, f"{value!r} is not one of {shape.enum}")
     elif kind in ("integer", "long"):
         if isinstance(value, bool) or not isinstance(value, int):

@@ -3,6 +3,7 @@
 Each function lists what is there now, in words that a failing test can show.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -33,21 +34,18 @@ def mounts(data_dir):
     return [f"mount: {line}" for line in lines if str(data_dir) in line]
 
 
-def cgroups():
-    """All cgroups of batchyard, in every hierarchy."""
-    return {
-        f"cgroup: {path}"
-        for path, _, _ in os.walk("/sys/fs/cgroup")
-        if "batchyard" in path
-    }
+def cgroup_name(data_dir):
+    """The cgroup of a server's jobs, below the root of every hierarchy: it is named after the data folder."""
+    return "batchyard-" + hashlib.sha256(str(data_dir).encode()).hexdigest()[:8]
+
+
+def cgroups(data_dir):
+    """All cgroups of the server of `data_dir`, in every hierarchy."""
+    name = cgroup_name(data_dir)
+    return [f"cgroup: {path}" for path, _, _ in os.walk("/sys/fs/cgroup") if name in path.split("/")]
 
 
 def network_namespaces():
-    """Named network namespaces."""
+    """Named network namespaces of this host."""
     folder = Path("/run/netns")
     return {f"netns: {p}" for p in folder.iterdir()} if folder.is_dir() else set()
-
-
-def host_state():
-    """What is shared by all servers of this machine."""
-    return cgroups() | network_namespaces()

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -115,9 +116,14 @@ class Server:
         self.check_nothing_left()
 
     def check_nothing_left(self):
-        """No process and no mount of this server is there."""
-        until(lambda: not leaks.processes(self.data_dir), 5, "the end of the server's processes")
-        assert leaks.mounts(self.data_dir) == []
+        """No process, mount and cgroup of this server is there."""
+        def left():
+            return leaks.processes(self.data_dir) + leaks.mounts(self.data_dir) + leaks.cgroups(self.data_dir)
+
+        deadline = time.monotonic() + 5
+        while left() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert left() == []
 
     # -- clients --------------------------------------------------------------------------------------------------
 

@@ -14,3 +14,4 @@ pub mod images;
 pub mod logs;
 pub mod start;
 pub mod store;
+pub mod wire;

@@ -17,10 +17,12 @@ use crate::http::{self, Http};
 use crate::iam::{Credentials, Verifier};
 use crate::images::{ImageOptions, ImageStore};
 use crate::logs::Logs;
-use crate::store::{Catalog, LogStreamRow, Readers, Store};
+use crate::store::{Catalog, LogStreamRow, Readers, Store, Writer};
 use anyhow::Context;
-use batchyard_engine::{Report, TaskId};
+use batchyard_engine::{Effect, OpenRows, Report, TaskId};
+use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 /// Runs the server until it is told to stop.
@@ -57,73 +59,93 @@ fn merged(flags: ServerFlags) -> Flags {
 async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result<()> {
     let mut stop = Signals::new()?;
     let folder = folder::Folder::open(&settings.data_dir)?;
-    let data_dir = folder.path().to_path_buf();
-    let (credentials, _) = Credentials::establish(&data_dir, given)?;
-    say("data", &data_dir.display().to_string());
+    let (credentials, _) = Credentials::establish(folder.path(), given)?;
+    say("data", &folder.path().display().to_string());
     let listener = http::bind(settings.listen)?;
-
-    let (store, writer) = Store::open(&data_dir)?;
-    let rows = writer.open_rows()?;
-    let fresh = rows.last_ids.compute_environment == 0;
-    let open: Vec<TaskId> = rows.attempts.iter().map(|a| a.task).collect();
-    say("store", &format!("{} jobs open, {} of them on a host", rows.jobs.len(), open.len()));
-
-    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
-    let images = images::MachineImages::new(ImageStore::open(&data_dir.join("images"), options)?, &data_dir);
-    say("images", &images.describe());
-
-    let (reports, from_machine) = mpsc::unbounded_channel();
-    let machine = Machine::open(&machine_settings(&settings, &data_dir), Arc::new(images), reports)?;
-    let machine = Arc::new(machine);
-    for host in machine.hosts() {
-        say(
-            "machine",
-            &format!(
-                "{}: {} vCPU and {} MiB for jobs",
-                host.instance_id,
-                host.vcpus_milli / 1000,
-                host.memory_mib
-            ),
-        );
-    }
-    machine.reconcile(&open).context("the attempts of this machine can't be read")?;
-
-    let readers = Readers::new(store);
-    let (effects, to_do) = mpsc::unbounded_channel();
-    let (core, core_thread) = Core::start(writer, Core::engine(rows), effects)?;
-    for host in machine.hosts() {
-        core.report(Report::HostJoined(host), Vec::new()).await;
-    }
-    let logs = Logs::new(Arc::new(Catalog(readers.clone())), &data_dir, &settings.region, &settings.account);
-    let (region, account) = (settings.region.clone(), settings.account.clone());
-    let service = Arc::new(Service::new(core.clone(), readers, region, account, Arc::new(logs)));
-    if fresh {
-        defaults::make(&service).await?;
-    }
+    let (store, writer, rows) = open_store(folder.path())?;
+    let (machine, reports) = open_machine(&settings, folder.path(), &rows)?;
+    let (core, core_thread, to_do) = start_core(writer, rows, &machine).await?;
+    let service = Arc::new(open_api(&settings, folder.path(), &core, store));
+    defaults::make(&service).await?;
     tokio::spawn(effects::run(to_do, service.clone(), machine.clone()));
-    let reporter = tokio::spawn(tell_core(from_machine, core.clone()));
+    let reporter = tokio::spawn(tell_core(reports, core.clone()));
 
-    let address = listener.local_addr()?;
-    let url = format!("http://{address}");
+    let url = format!("http://{}", listener.local_addr()?);
     folder.announce(&url, &settings.region)?;
     say("ready", &url);
     newcomer(&settings);
     let verifier = Verifier::new(credentials, &settings.account, &settings.region);
-    let http = Http { verifier, limits: settings.limits() };
-    http::serve(listener, service, http, stop.wait()).await;
+    http::serve(listener, service, Http { verifier, limits: settings.limits() }, stop.wait()).await;
 
     folder.withdraw();
     core.stop().await;
-    tokio::task::spawn_blocking(move || core_thread.join())
-        .await?
-        .map_err(|_| anyhow::anyhow!("the core ended early"))?;
+    let joined = tokio::task::spawn_blocking(move || core_thread.join()).await?;
+    joined.map_err(|_| anyhow::anyhow!("the core ended early"))?;
     reporter.abort();
+    leave(&machine);
+    Ok(())
+}
+
+/// What jobs there are, read and checked.
+fn open_store(data_dir: &Path) -> anyhow::Result<(Store, Writer, OpenRows)> {
+    let (store, writer) = Store::open(data_dir)?;
+    let rows = writer.open_rows()?;
+    say("store", &format!("{} jobs open, {} of them on a host", rows.jobs.len(), rows.attempts.len()));
+    Ok((store, writer, rows))
+}
+
+/// This machine with its images; attempts of before are found again, strangers' ended.
+fn open_machine(
+    settings: &Settings,
+    data_dir: &Path,
+    rows: &OpenRows,
+) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
+    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
+    let images = images::MachineImages::new(ImageStore::open(&data_dir.join("images"), options)?, data_dir);
+    say("images", &images.describe());
+    let (reports, from_machine) = mpsc::unbounded_channel();
+    let machine = Machine::open(&machine_settings(settings, data_dir), Arc::new(images), reports)?;
+    for host in machine.hosts() {
+        let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
+        say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
+    }
+    let open: Vec<TaskId> = rows.attempts.iter().map(|a| a.task).collect();
+    machine.reconcile(&open).context("the attempts of this machine can't be read")?;
+    Ok((Arc::new(machine), from_machine))
+}
+
+/// The engine over the rows, and the hosts before its first pass.
+async fn start_core(
+    writer: Writer,
+    rows: OpenRows,
+    machine: &Machine,
+) -> anyhow::Result<(Core, JoinHandle<()>, UnboundedReceiver<Effect>)> {
+    let engine = Core::engine(rows);
+    engine.check().map_err(|what| {
+        anyhow::anyhow!("the rows of the store contradict each other: {what}; restore a backup")
+    })?;
+    let (effects, to_do) = mpsc::unbounded_channel();
+    let (core, thread) = Core::start(writer, engine, effects)?;
+    for host in machine.hosts() {
+        core.report(Report::HostJoined(host), Vec::new()).await;
+    }
+    Ok((core, thread, to_do))
+}
+
+fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> Service {
+    let readers = Readers::new(store);
+    let (region, account) = (&settings.region, &settings.account);
+    let logs = Logs::new(Arc::new(Catalog(readers.clone())), data_dir, region, account);
+    Service::new(core.clone(), readers, region.clone(), account.clone(), Arc::new(logs))
+}
+
+/// Says what goes on without a server; with nothing left, no cgroup is left either.
+fn leave(machine: &Machine) {
     let running = machine.running().len();
     if running == 0 {
         machine.remove_cgroup();
     }
     say("stopped", &format!("{running} jobs keep running; the next start finds them"));
-    Ok(())
 }
 
 /// Reports go to the core in the order in which they came.
@@ -145,9 +167,12 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
     }
 }
 
-fn machine_settings(settings: &Settings, data_dir: &std::path::Path) -> MachineSettings {
+fn machine_settings(settings: &Settings, data_dir: &Path) -> MachineSettings {
     MachineSettings {
-        declared: Declared { vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000), memory_mib: settings.memory_mib },
+        declared: Declared {
+            vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000),
+            memory_mib: settings.memory_mib,
+        },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)

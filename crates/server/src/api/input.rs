@@ -2,7 +2,7 @@
 //!
 //! Never here: rules between members; handlers have those.
 
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
 use batchyard_model::Validate;
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,16 +10,9 @@ use serde::de::DeserializeOwned;
 
 /// Reads and checks an input. An empty body is an empty input.
 pub fn read<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, ApiError> {
-    let input: T = parse(body)?;
+    let input: T = crate::wire::parse(body)?;
     input.check().map_err(|violations| ApiError::wrapped(violations.to_string()))?;
     Ok(input)
-}
-
-/// Reads an input without checking it.
-pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|e| ApiError::new(ErrorKind::Serialization, format!("the body can't be read: {e}")))
 }
 
 /// An answer's body.

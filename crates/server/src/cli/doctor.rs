@@ -81,7 +81,7 @@ impl Listed for Finding {
         ]
     }
 
-    fn id(&self) -> &str {
+    fn key(&self) -> &str {
         &self.name
     }
 }

@@ -200,7 +200,11 @@ mod tests {
         let mut tail = Tail::new(&client, None, None);
         let mut lines = Vec::new();
         for job in [&running, &running, &ended, &ended] {
-            tail.read(job, &mut |events| Ok(lines.extend(events.iter().map(|e| e.text.clone())))).unwrap();
+            let mut take = |events: &[Event]| {
+                lines.extend(events.iter().map(|e| e.text.clone()));
+                Ok(())
+            };
+            tail.read(job, &mut take).unwrap();
         }
         assert_eq!(lines, ["1", "2", "3", "4", "5"]);
     }

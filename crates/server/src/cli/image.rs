@@ -132,7 +132,7 @@ impl Listed for ImageRow {
         ]
     }
 
-    fn id(&self) -> &str {
+    fn key(&self) -> &str {
         &self.digest
     }
 }
@@ -245,10 +245,10 @@ fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>
     let mut used = HashSet::new();
     for image in store.list().map_err(|e| error(&e))? {
         // A damaged image has no layers to find; removing it is the way to mend it.
-        if let Ok(found) = store.resolve(&image.digest) {
-            if found.layers.iter().any(|l| layers.contains(l)) {
-                used.insert(image.digest);
-            }
+        if let Ok(found) = store.resolve(&image.digest)
+            && found.layers.iter().any(|l| layers.contains(l))
+        {
+            used.insert(image.digest);
         }
     }
     Ok(used)
@@ -298,3 +298,7 @@ fn error(error: &ImageError) -> CliError {
         _ => CliError::Failed(text),
     }
 }
+
+#[cfg(test)]
+#[path = "image_tests.rs"]
+mod tests;

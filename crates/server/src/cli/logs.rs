@@ -6,6 +6,7 @@ use super::client::Client;
 use super::client::calls::Event;
 use super::error::CliError;
 use super::follow::{Pace, Tail, Watcher};
+use super::job::Job;
 use super::output::{Console, Format};
 use super::{select, units};
 use clap::Args;
@@ -48,14 +49,7 @@ pub fn run(args: &LogsArgs, client: &Client, console: &mut Console) -> Result<u8
     let mut tail = Tail::new(client, since, args.attempt.map(usize::from));
     let printer = Printer { timestamps: args.timestamps, format: console.format };
     if !args.follow && !tail.has_log(&job) {
-        return Err(CliError::NotFound(match args.attempt {
-            Some(n) => format!("job {} has no log of an attempt {n}", job.id()),
-            None => format!(
-                "job {} has no log: it is {} and no container of it ran; -f waits for one",
-                job.id(),
-                job.status()
-            ),
-        }));
+        return Err(CliError::NotFound(no_log(args, &job)));
     }
     match args.tail {
         None => tail.read(&job, &mut |events| printer.print(console, events))?,
@@ -74,6 +68,17 @@ pub fn run(args: &LogsArgs, client: &Client, console: &mut Console) -> Result<u8
         follow(client, console, job.id(), &mut tail, &printer)?;
     }
     Ok(0)
+}
+
+fn no_log(args: &LogsArgs, job: &Job) -> String {
+    let id = job.id();
+    match args.attempt {
+        Some(n) => format!("job {id} has no log of an attempt {n}; `batchyard show {id}` lists its attempts"),
+        None if job.has_ended() => {
+            format!("job {id} has no log, since no container of it ran; `batchyard show {id}` says why")
+        }
+        None => format!("job {id} has no log yet, it is {}; -f waits for one", job.status()),
+    }
 }
 
 fn follow(

@@ -27,6 +27,7 @@ pub mod show;
 pub mod stop;
 pub mod terminate;
 #[cfg(test)]
+#[path = "tests/testing.rs"]
 mod testing;
 pub mod units;
 pub mod wait;
@@ -121,6 +122,9 @@ pub fn main(hooks: &Hooks) -> ExitCode {
             console.clear_progress();
             if !error.is_silent() {
                 console.note(format!("batchyard: {error}"));
+                if let Some(hint) = cli.globals.hint(&error) {
+                    console.note(hint);
+                }
             }
             ExitCode::from(error.exit_code())
         }
@@ -128,27 +132,28 @@ pub fn main(hooks: &Hooks) -> ExitCode {
 }
 
 impl Cli {
-    fn dispatch(self, hooks: &Hooks, console: &mut Console) -> Result<u8, CliError> {
+    fn dispatch(&self, hooks: &Hooks, console: &mut Console) -> Result<u8, CliError> {
         let Self { globals, command } = self;
         let client = || globals.client();
         match command {
-            Command::Server(mut flags) => {
-                flags.data_dir = globals.data_dir;
-                flags.region = globals.region;
+            Command::Server(flags) => {
+                let mut flags = flags.clone();
+                flags.data_dir = globals.data_dir.clone();
+                flags.region = globals.region.clone();
                 (hooks.server)(flags)?;
                 Ok(error::OK)
             }
-            Command::Stop(args) => stop::run(&args, &globals.local_dir(), globals.local_client(), console),
+            Command::Stop(args) => stop::run(args, &globals.local_dir(), globals.local_client(), console),
             Command::Env(_) => env::run(&globals.local_dir(), console),
-            Command::Image(args) => image::run(&args, &globals.local_dir(), console),
+            Command::Image(args) => image::run(args, &globals.local_dir(), console),
             Command::Doctor(_) => doctor::run(&globals.local_dir(), globals.local_client(), console),
-            Command::Run(args) => run::run(&args, &client()?, console),
-            Command::Ps(args) => ps::run(&args, &client()?, console),
-            Command::Show(args) => show::run(&args, &client()?, console),
-            Command::Logs(args) => logs::run(&args, &client()?, console),
-            Command::Wait(args) => wait::run(&args, &client()?, console),
-            Command::Terminate(args) => terminate::run(&args, &client()?, console),
-            Command::Queues(args) => queues::run(&args, &client()?, console),
+            Command::Run(args) => run::run(args, &client()?, console),
+            Command::Ps(args) => ps::run(args, &client()?, console),
+            Command::Show(args) => show::run(args, &client()?, console),
+            Command::Logs(args) => logs::run(args, &client()?, console),
+            Command::Wait(args) => wait::run(args, &client()?, console),
+            Command::Terminate(args) => terminate::run(args, &client()?, console),
+            Command::Queues(args) => queues::run(args, &client()?, console),
         }
     }
 }
@@ -174,6 +179,20 @@ impl Globals {
             default_data_dir: self.local_dir(),
         };
         config::resolve(&options, &|name| std::env::var(name).ok()).map(Client::new)
+    }
+
+    /// For those who mean the server on this machine and whose aws configuration leads to AWS.
+    fn hint(&self, error: &CliError) -> Option<String> {
+        if matches!(error, CliError::Usage(_)) || !self.client().ok()?.is_aws() {
+            return None;
+        }
+        let dir = self.local_dir();
+        local::process(&dir).ok()??;
+        Some(format!(
+            "that was AWS, which your aws configuration names; for the server on this machine add --data-dir {}, or \
+             `eval \"$(batchyard env)\"`",
+            dir.display()
+        ))
     }
 
     /// A client of the server of the data folder, whatever else is configured: stopping one server must never end the

@@ -4,7 +4,7 @@
 //! for programs) and printed in whatever format was asked for. Never here: which jobs are shown.
 
 use super::error::CliError;
-use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -69,6 +69,9 @@ impl<S: Into<String>> From<S> for Cell {
     }
 }
 
+/// Makes a row's cell; the flag says whether `wide` was asked for.
+pub type MakeCell<T> = fn(&T, bool) -> Cell;
+
 /// A column of a table.
 pub struct Column<T> {
     /// Header.
@@ -79,13 +82,13 @@ pub struct Column<T> {
     pub may_cut: bool,
     /// Numbers are set to the right.
     pub right: bool,
-    /// The cell of a row; the flag says whether `wide` was asked for.
-    pub cell: fn(&T, bool) -> Cell,
+    /// The cell of a row.
+    pub cell: MakeCell<T>,
 }
 
 impl<T> Column<T> {
     /// A column that is always shown whole.
-    pub const fn new(head: &'static str, cell: fn(&T, bool) -> Cell) -> Self {
+    pub const fn new(head: &'static str, cell: MakeCell<T>) -> Self {
         Self { head, wide: false, may_cut: false, right: false, cell }
     }
 
@@ -120,7 +123,7 @@ pub trait Listed: Serialize + Sized {
     /// Columns for people.
     fn columns() -> Vec<Column<Self>>;
     /// What `-o id` prints.
-    fn id(&self) -> &str;
+    fn key(&self) -> &str;
 }
 
 /// Where a command prints to.
@@ -220,7 +223,7 @@ impl Console {
             }
             Format::Jsonl => rows.iter().map(|r| format!("{}\n", to_json(r))).collect(),
             Format::Csv => csv(rows),
-            Format::Id => rows.iter().map(|r| format!("{}\n", r.id())).collect(),
+            Format::Id => rows.iter().map(|r| format!("{}\n", r.key())).collect(),
         };
         self.print(&text)
     }
@@ -249,9 +252,12 @@ impl Console {
         }
         for (column, spec) in table.column_iter_mut().zip(&columns) {
             column.set_padding((0, 2));
-            if !spec.may_cut {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
+            column.set_constraint(if spec.may_cut {
+                let head = u16::try_from(spec.head.len()).unwrap_or(u16::MAX);
+                ColumnConstraint::LowerBoundary(Width::Fixed(head.saturating_add(2)))
+            } else {
+                ColumnConstraint::ContentWidth
+            });
         }
         if self.color {
             table.enforce_styling();
@@ -332,7 +338,7 @@ mod tests {
                 Column::new("NOTE", |t: &Self, _| t.note.unwrap_or("-").into()).cut(),
             ]
         }
-        fn id(&self) -> &str {
+        fn key(&self) -> &str {
             self.id
         }
     }

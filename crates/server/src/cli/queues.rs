@@ -64,19 +64,18 @@ impl Listed for QueueRow {
             Column::new("NAME", |q: &Self, _| q.name.as_str().into()),
             Column::new("STATE", |q: &Self, _| word(q.state.as_ref())),
             Column::new("STATUS", |q: &Self, _| word(q.status.as_ref())),
-            Column::new("PRIORITY", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into()))
-                .right(),
-            Column::new("ENVIRONMENTS", |q: &Self, _| q.environments.join(",").into()).cut(),
-            Column::new("SUBMITTED", count::<0>).right(),
-            Column::new("PENDING", count::<1>).right(),
+            Column::new("PRIO", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into())).right(),
+            Column::new("ENVS", |q: &Self, _| q.environments.join(",").into()).cut(),
+            Column::new("SUB", count::<0>).right(),
+            Column::new("PEND", count::<1>).right(),
             Column::new("RUNNABLE", count::<2>).right(),
-            Column::new("STARTING", count::<3>).right(),
-            Column::new("RUNNING", count::<4>).right(),
+            Column::new("START", count::<3>).right(),
+            Column::new("RUN", count::<4>).right(),
             Column::new("REASON", |q: &Self, _| q.reason.as_deref().unwrap_or("-").into()).wide().cut(),
         ]
     }
 
-    fn id(&self) -> &str {
+    fn key(&self) -> &str {
         &self.name
     }
 }

@@ -152,7 +152,7 @@ impl Listed for JobRow {
         ]
     }
 
-    fn id(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Attached<'a> {
     }
 
     fn follow(mut self) -> Result<u8, CliError> {
-        let result = self.to_the_end();
+        let result = self.until_the_end();
         self.console.clear_progress();
         if matches!(result, Err(CliError::Pipe)) && self.kill_on_exit {
             self.client.terminate_job(self.id, "output of `batchyard run` was closed")?;
@@ -118,7 +118,7 @@ impl<'a> Attached<'a> {
         result
     }
 
-    fn to_the_end(&mut self) -> Result<u8, CliError> {
+    fn until_the_end(&mut self) -> Result<u8, CliError> {
         let mut watcher = Watcher::new(self.client, vec![self.id.to_string()]);
         let mut tail = Tail::new(self.client, None, None);
         let mut pace = Pace::of(self.client);
@@ -155,10 +155,10 @@ impl<'a> Attached<'a> {
 
     /// Waits, and gives an exit code when this command is to end before its job.
     fn pause(&mut self, time: Duration) -> Result<Option<u8>, CliError> {
-        if let Some(since) = self.pressed.filter(|_| !self.terminated) {
-            if since.elapsed() >= SECOND_PRESS {
-                return Ok(Some(INTERRUPTED));
-            }
+        if let Some(since) = self.pressed.filter(|_| !self.terminated)
+            && since.elapsed() >= SECOND_PRESS
+        {
+            return Ok(Some(INTERRUPTED));
         }
         match self.interrupts.sleep(time) {
             None => Ok(None),

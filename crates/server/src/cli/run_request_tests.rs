@@ -5,6 +5,8 @@ use crate::cli::testing::{TempDir, client_at, serve};
 use clap::Parser;
 use std::sync::{Arc, Mutex};
 
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
 #[derive(Parser)]
 struct Line {
     #[command(flatten)]
@@ -16,8 +18,8 @@ fn args(words: &[&str]) -> RunArgs {
 }
 
 /// An endpoint that remembers what was registered and what was submitted.
-fn endpoint() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
-    let calls = Arc::new(Mutex::new(Vec::new()));
+fn endpoint() -> (String, Calls) {
+    let calls = Calls::default();
     let seen = calls.clone();
     let url = serve(Arc::new(move |operation, body| {
         let mut calls = seen.lock().unwrap();

@@ -42,7 +42,7 @@ impl Page {
     fn put(&mut self, key: &str, value: impl AsRef<str>) {
         let clean: String = value.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let key = format!("{key}:");
-        let _ = writeln!(self.0, "{key:<17}{clean}");
+        let _ = writeln!(self.0, "{key:<18}{clean}");
     }
 
     fn put_some(&mut self, key: &str, value: Option<impl AsRef<str>>) {
@@ -225,19 +225,19 @@ mod tests {
     fn people_see_everything_with_attempts_last() {
         let text = show(None);
         for line in [
-            "Exit code:       7",
-            "Command:         sh -c 'exit 7'",
-            "Needs:           1 vCPU, 64 MiB",
-            "Environment:     A=1\n                 B=2\n",
-            "Mounts:          /src at /dst (read only)",
-            "Started:         2023-11-14 22:13:21Z (waited 1.0s)",
-            "Stopped:         2023-11-14 22:13:23Z (ran 2.5s)",
-            "Tags:            project=x",
+            "Exit code:        7",
+            "Command:          sh -c 'exit 7'",
+            "Needs:            1 vCPU, 64 MiB",
+            "Environment:      A=1\n                  B=2\n",
+            "Mounts:           /src at /dst (read only)",
+            "Started:          2023-11-14 22:13:21Z (waited 1.0s)",
+            "Stopped:          2023-11-14 22:13:23Z (ran 2.5s)",
+            "Tags:             project=x",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         let last = text.split("\nAttempt 2\n").nth(1).unwrap();
-        assert!(last.contains("Log:           /aws/batch/job s2"), "{text}");
+        assert!(last.contains("Log:            /aws/batch/job s2"), "{text}");
     }
 
     #[test]

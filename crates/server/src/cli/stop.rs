@@ -59,17 +59,22 @@ pub fn run(
     });
     stop(&server, args.stop_timeout, console, || match left {
         Ok((0, 0)) => "server stopped; no jobs were left".into(),
-        Ok((running, waiting)) => format!(
-            "server stopped; {} keep running and {} wait; start the server again to collect them",
-            jobs_text(running),
-            jobs_text(waiting)
-        ),
+        Ok((running, waiting)) => {
+            let mut parts = Vec::new();
+            if running > 0 {
+                parts.push(counted(running, "keeps running", "keep running"));
+            }
+            if waiting > 0 {
+                parts.push(counted(waiting, "waits", "wait"));
+            }
+            format!("server stopped; {}; start the server again to collect them", parts.join(" and "))
+        }
         Err(_) => "server stopped; jobs that run keep running; start the server again to collect them".into(),
     })
 }
 
-fn jobs_text(n: usize) -> String {
-    format!("{n} {}", if n == 1 { "job" } else { "jobs" })
+fn counted(n: usize, one: &str, several: &str) -> String {
+    if n == 1 { format!("1 job {one}") } else { format!("{n} jobs {several}") }
 }
 
 fn stop(
@@ -148,7 +153,7 @@ fn terminate_all(client: &Client, longest: Duration, console: &mut Console) -> R
             console.clear_progress();
             return Ok(());
         }
-        console.progress(&format!("ending {}", jobs_text(open.len())));
+        console.progress(&format!("jobs to end: {}", open.len()));
         for (id, _) in &open {
             if asked.insert(id.clone()) {
                 client.terminate_job(id, "terminated with `batchyard stop --terminate-jobs`")?;
@@ -158,8 +163,8 @@ fn terminate_all(client: &Client, longest: Duration, console: &mut Console) -> R
         if Instant::now() >= deadline {
             console.clear_progress();
             return Err(CliError::TimedOut(format!(
-                "{} have not ended after {}s; the server runs on, try again with a longer --stop-timeout",
-                jobs_text(open.len()),
+                "{} after {}s; the server runs on, try again with a longer --stop-timeout",
+                counted(open.len(), "has not ended", "have not ended"),
                 longest.as_secs()
             )));
         }
@@ -221,7 +226,7 @@ mod tests {
         let captured = Captured::new(None);
         let code = run(&args(false), dir.path(), Ok(client_at(&url)), &mut captured.console());
         assert_eq!(code.unwrap(), 0);
-        assert!(captured.out().contains("1 job keep running and 1 job wait"), "{}", captured.out());
+        assert!(captured.out().contains("1 job keeps running and 1 job waits"), "{}", captured.out());
         assert!(child.wait().unwrap().success());
     }
 

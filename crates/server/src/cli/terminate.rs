@@ -53,7 +53,7 @@ impl Listed for Outcome {
         ]
     }
 
-    fn id(&self) -> &str {
+    fn key(&self) -> &str {
         &self.id
     }
 }

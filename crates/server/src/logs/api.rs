@@ -117,10 +117,7 @@ pub(super) fn limit(asked: Option<i32>, most: usize) -> usize {
 }
 
 fn read<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, ApiError> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    let input: T = serde_json::from_slice(body).map_err(|error| {
-        ApiError::new(ErrorKind::Serialization, format!("the body cannot be read: {error}"))
-    })?;
+    let input: T = crate::wire::parse(body)?;
     input.check().map_err(|violations| invalid(violations.to_string()))?;
     Ok(input)
 }

@@ -4,6 +4,7 @@
 //! Made through the API's own handlers. Never here: what they may do.
 
 use crate::api::Service;
+use crate::error::ApiError;
 use batchyard_model::batch::{
     ComputeEnvironmentOrder, ComputeResource, CreateComputeEnvironmentRequest, CreateJobQueueRequest,
 };
@@ -11,8 +12,12 @@ use batchyard_model::batch::{
 /// vCPUs that the default environments allow at once; what is really there is the machine's.
 const MAX_VCPUS: i32 = 4096;
 
-/// Makes them.
+/// Makes them, unless a queue was ever made here: they come before all others, and who deletes them wants them gone.
+/// A start that was killed half-way is made up for.
 pub async fn make(service: &Service) -> anyhow::Result<()> {
+    if service.readers.read(|r| r.last_job_queue()).await? >= 2 {
+        return Ok(());
+    }
     pair(service, "default", "EC2", Some(vec!["optimal".to_string()])).await?;
     pair(service, "default-fargate", "FARGATE", None).await
 }
@@ -35,7 +40,7 @@ async fn pair(
         r#type: Some("MANAGED".to_string()),
         ..CreateComputeEnvironmentRequest::default()
     };
-    service.create_compute_environment(environment).await?;
+    unless_there(service.create_compute_environment(environment).await)?;
     let order = ComputeEnvironmentOrder { compute_environment: Some(name.to_string()), order: Some(1) };
     let queue = CreateJobQueueRequest {
         job_queue_name: Some(name.to_string()),
@@ -43,6 +48,12 @@ async fn pair(
         compute_environment_order: Some(vec![order]),
         ..CreateJobQueueRequest::default()
     };
-    service.create_job_queue(queue).await?;
-    Ok(())
+    unless_there(service.create_job_queue(queue).await)
+}
+
+fn unless_there<T>(made: Result<T, ApiError>) -> anyhow::Result<()> {
+    match made {
+        Err(error) if error.message != "Object already exists" => Err(error.into()),
+        _ => Ok(()),
+    }
 }

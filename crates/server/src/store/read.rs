@@ -144,6 +144,12 @@ impl Reader {
         Ok(self.rows("SELECT name FROM job_queue WHERE id = ?1", [id.0], |r| Ok(r.get(0)?))?.pop())
     }
 
+    /// The greatest row id ever given to a job queue, 0 if none was.
+    pub fn last_job_queue(&self) -> Result<i64, StoreError> {
+        let last = self.rows("SELECT coalesce(max(id), 0) FROM job_queue", [], |r| Ok(r.get(0)?))?;
+        Ok(last.first().copied().unwrap_or_default())
+    }
+
     /// One revision of a definition.
     pub fn job_definition(&self, name: &str, revision: u32) -> Result<Option<JobDefinition>, StoreError> {
         let sql = "SELECT * FROM job_definition WHERE name = ?1 AND revision = ?2";

@@ -190,10 +190,10 @@ impl<'a> Sources<'a> {
             })
         };
         // A profile asked for by flag goes before the variables, one named by a variable after them.
-        if self.options.profile.is_none() {
-            if let Some(found) = keys(&|name| set(self.env, &name.to_uppercase())) {
-                return Ok(Some(found));
-            }
+        if self.options.profile.is_none()
+            && let Some(found) = keys(&|name| set(self.env, &name.to_uppercase()))
+        {
+            return Ok(Some(found));
         }
         let found = keys(&|name| self.shared.get(&self.profile, name).map(String::from))
             .or_else(|| keys(&|name| self.config(name)));

@@ -16,6 +16,15 @@ const WHOLE: Duration = Duration::from_secs(65);
 /// Tries of a request that is throttled or, when it changes nothing, that hits an error of the service.
 const TRIES: u32 = 5;
 
+/// Codes that mean that keys or signature are wrong.
+const KEY_ERRORS: [&str; 5] = [
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "UnrecognizedClientException",
+];
+
 /// One call.
 pub struct Call<'a> {
     /// Whose.
@@ -175,6 +184,13 @@ fn api_error(status: u16, header: Option<&str>, body: &[u8]) -> CliError {
     let message = of_json(["message", "Message"])
         .or_else(|| element(&text, "Message"))
         .unwrap_or_else(|| "the endpoint gave no message; is it an AWS Batch endpoint?".into());
+    // AWS explains a wrong signature over many lines; the first says it.
+    let mut message = message.lines().next().unwrap_or_default().trim().to_string();
+    if KEY_ERRORS.contains(&code.as_str()) {
+        message.push_str(
+            " Check the keys (AWS_ACCESS_KEY_ID, …, --profile), the region and this machine's clock.",
+        );
+    }
     CliError::Api { code, message, status }
 }
 
@@ -205,7 +221,12 @@ mod tests {
         let body = r#"{"__type":"com.amazonaws.logs#ResourceNotFoundException","Message":"m"}"#;
         assert_eq!(of(400, None, body), ("ResourceNotFoundException".into(), "m".into()));
         let body = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>bad</Message></Error></ErrorResponse>";
-        assert_eq!(of(403, None, body), ("InvalidClientTokenId".into(), "bad".into()));
+        let (code, message) = of(403, None, body);
+        assert_eq!(code, "InvalidClientTokenId");
+        assert!(message.starts_with("bad Check the keys"), "{message}");
+        let body = r#"{"message":"wrong signature.\n\nThe Canonical String was"}"#;
+        let (_, message) = of(403, Some("InvalidSignatureException"), body);
+        assert!(message.starts_with("wrong signature. Check"), "{message}");
         assert_eq!(of(502, None, "<html>").0, "HTTP 502");
     }
 
