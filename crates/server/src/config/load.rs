@@ -15,9 +15,12 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
     ("BATCHYARD_CONFIG", "The settings file, as `--config`."),
     ("BATCHYARD_ACCESS_KEY_ID", "Root access key to use and keep instead of one made at the first start."),
     ("BATCHYARD_SECRET_ACCESS_KEY", "Its secret. Both or neither."),
-    ("BATCHYARD_LOG", "What the server says about itself, as a filter such as `info,batchyard=debug`."),
-    ("BATCHYARD_SUPERVISOR", "The program `batchyard-supervisor`, where it does not lie beside `batchyard`."),
+    (
+        "BATCHYARD_SUPERVISOR",
+        "The program `batchyard-supervisor`: a build carries it inside, `batchyard doctor` asks for it.",
+    ),
     ("BATCHYARD_BIN", "The program that the tests run. The server ignores it."),
+    ("RUST_LOG", "What the server says of itself on stderr, as a filter such as `info,batchyard=debug`."),
 ];
 
 /// Variables that only tests set.

@@ -113,7 +113,7 @@ fn what_nobody_knows_is_refused() {
     assert!(refused("", &[], &[("colour", "red")]).contains("flags: there is no setting '--colour'"));
     assert!(refused("[server]\nlisten = 1", &[], &[]).contains("no setting 'server'"));
     let folder = Folder::with("");
-    let others = [("BATCHYARD_LOG", "debug"), ("BATCHYARD_TEST_X", "1"), ("BATCHYARD_BIN", "/b")];
+    let others = [("RUST_LOG", "debug"), ("BATCHYARD_TEST_X", "1"), ("BATCHYARD_BIN", "/b")];
     assert!(from(Some(folder.file()), &others, &[]).is_ok());
 }
 

@@ -192,7 +192,7 @@ mod tests {
                 ErrorKind::InvalidParameter,
                 "limit",
             ),
-            (r#"{"logGroupName":7}"#, ErrorKind::Serialization, "body"),
+            (r#"{"logGroupName":7}"#, ErrorKind::Serialization, "logGroupName"),
             ("", ErrorKind::InvalidParameter, "logStreamName"),
         ];
         for (body, kind, text) in cases {
