@@ -45,6 +45,11 @@ pub enum StoreError {
     /// The file belongs to another program.
     #[error("store: {FILE} in the data folder is not a batchyard database; choose another --data-dir")]
     NotOurs,
+    /// There is no database, but what belongs to one.
+    #[error(
+        "store: {FILE} is gone or empty, but the data folder holds attempts; restore a backup or choose another --data-dir"
+    )]
+    Gone,
     /// The file was written by a newer program.
     #[error("store: the database has schema version {found}, this program knows {known}; use the newer program", known = schema::VERSION)]
     Newer {
@@ -81,6 +86,10 @@ impl Store {
     /// time: the caller holds the data folder's lock.
     pub fn open(data_dir: &Path) -> Result<(Self, Writer), StoreError> {
         let path = data_dir.join(FILE);
+        let empty = std::fs::metadata(&path).map_or(0, |m| m.len()) == 0;
+        if empty && data_dir.join("attempts").exists() {
+            return Err(StoreError::Gone);
+        }
         let mut connection = Connection::open(&path)?;
         configure(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;

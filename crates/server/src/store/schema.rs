@@ -148,6 +148,10 @@ pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         step.pragma_update(None, "user_version", to)?;
         step.commit()?;
     }
+    if version < VERSION {
+        // So that the file itself is a whole database from the first moment on, with or without its log.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
     Ok(())
 }
 

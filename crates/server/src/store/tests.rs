@@ -269,6 +269,9 @@ fn files_that_are_not_ours_newer_or_damaged_are_refused() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (a)").unwrap();
     assert!(matches!(Store::open(folder.path()), Err(StoreError::NotOurs)));
     std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(folder.path().join("attempts")).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::Gone)));
+    std::fs::remove_dir(folder.path().join("attempts")).unwrap();
     drop(Store::open(folder.path()).unwrap());
     rusqlite::Connection::open(&path)
         .unwrap()
