@@ -8,7 +8,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
-import tarfile
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,12 @@ from support.server import Server
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("v*"))
 
 
+def unpack(sample, server):
+    """By tar itself: Python's versions differ in what they let through, and a FIFO is among the files."""
+    server.data_dir.mkdir()
+    subprocess.run(["tar", "-C", server.data_dir, "-xzf", sample / "data.tar.gz"], check=True)
+
+
 def test_there_is_a_sample_of_every_format():
     assert [s.name for s in SAMPLES] == [f"v{n}" for n in range(1, len(SAMPLES) + 1)] and SAMPLES
 
@@ -25,8 +31,7 @@ def test_there_is_a_sample_of_every_format():
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.name)
 def test_a_sample_opens(sample, tmp_path):
     server = Server(tmp_path)
-    with tarfile.open(sample / "data.tar.gz") as tar:
-        tar.extractall(server.data_dir, filter="fully_trusted")
+    unpack(sample, server)
     expected = json.loads((sample / "expected.json").read_text())
     server.key, server.secret = expected["key"], expected["secret"]
     server.start()
@@ -48,8 +53,7 @@ def test_a_sample_opens(sample, tmp_path):
 def test_a_damaged_sample_is_refused(sample, tmp_path):
     """Cut off in the middle, the store is refused with a message, never served (architecture, the store)."""
     server = Server(tmp_path)
-    with tarfile.open(sample / "data.tar.gz") as tar:
-        tar.extractall(server.data_dir, filter="fully_trusted")
+    unpack(sample, server)
     stores = [p for p in server.data_dir.rglob("*.db")]
     assert len(stores) == 1
     with contextlib.closing(sqlite3.connect(stores[0])) as store:
