@@ -18,8 +18,16 @@ export BATCHYARD_DATA_DIR=$work/data
 export AWS_PAGER='' AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 server=
 
-# Shows a command, then runs it.
-run() { printf '\033[2m$ %s\033[0m\n' "$(printf '%q ' "${@##*/}")" >&2; "$@"; }
+# Shows a command as one would type it, then runs it.
+run() {
+    local word shown=${1##*/}
+    for word in "${@:2}"; do
+        case $word in *[!A-Za-z0-9_/.,:=@-]* | '') word="'$word'" ;; esac
+        shown="$shown $word"
+    done
+    printf '\033[2m$ %s\033[0m\n' "$shown" >&2
+    "$@"
+}
 
 stop_server() {
     [ -n "$server" ] || return 0
@@ -32,7 +40,8 @@ trap clean_up EXIT
 
 left_behind() {
     local found=0
-    if grep -lsF "$work" /proc/[0-9]*/cmdline 2>/dev/null | grep -v "^/proc/$$/"; then warn "a process is left"; found=1; fi
+    # The pattern comes from a file, or grep would find itself.
+    if grep -lsF -f <(echo "$work") /proc/[0-9]*/cmdline; then warn "a process is left"; found=1; fi
     if grep -lsF "$work" /proc/[0-9]*/mountinfo; then warn "a mount is left"; found=1; fi
     if [ -n "$(cgroups)" ]; then warn "a cgroup is left:"; cgroups; found=1; fi
     if [ -e "$work" ]; then warn "a folder is left: $work"; found=1; fi

@@ -40,7 +40,7 @@ def main(name):
     open_job = server.submit(server.register(["sh", "-c", "echo began; sleep 1; echo ended; exit 5"], name="sample-open"))
     server.wait_job(open_job, "RUNNING")
     server.kill9()
-    until(lambda: list(server.data_dir.rglob("exit")), what="the exit record of the job that outlived the server")
+    until(lambda: list(server.data_dir.glob("attempts/*/exit")), what="the exit record of the job that outlived the server")
     target = Path(__file__).parent / "samples" / name
     target.mkdir(parents=True)
     with tarfile.open(target / "data.tar.gz", "w:gz") as tar:

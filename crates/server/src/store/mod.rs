@@ -20,7 +20,7 @@ pub use pool::Readers;
 pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};
 pub use write::Writer;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 
 /// Name of the database in the data folder.
@@ -31,7 +31,7 @@ pub const FILE: &str = "batchyard.db";
 pub enum StoreError {
     /// SQLite says so.
     #[error("store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// A column holds what no version of this program writes.
     #[error("store: {table} row {id} cannot be read: {what}; the database is damaged, restore a backup")]
     Row {
@@ -57,11 +57,22 @@ pub enum StoreError {
         found: i64,
     },
     /// The file is cut off or overwritten.
-    #[error("store: the database is damaged ({verdict}); restore a backup, nothing was changed")]
+    #[error("store: {FILE} in the data folder is damaged ({verdict}); restore a backup, nothing was changed")]
     Damaged {
         /// SQLite's words.
         verdict: String,
     },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { verdict: error.to_string() }
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// Where the store lies.
