@@ -95,32 +95,6 @@ pub struct TmpfsSpec {
 pub struct LogTarget {
     /// Log group.
     pub group: String,
-    /// Log stream, see [`stream_name`].
+    /// Log stream.
     pub stream: String,
-}
-
-/// The log stream of a task (spec jobs §1.4): prefix, container and task id. Without a prefix of its own
-/// (`awslogs-stream-prefix`) the first 200 characters of the job definition's name are used.
-pub fn stream_name(
-    prefix: Option<&str>,
-    definition_name: &str,
-    container: &str,
-    task: batchyard_engine::TaskId,
-) -> String {
-    let prefix = prefix.map_or_else(|| definition_name.chars().take(200).collect(), str::to_string);
-    format!("{prefix}/{container}/{task}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stream_names_cut_the_definition_and_not_the_prefix() {
-        let task = batchyard_engine::TaskId([0xab; 16]);
-        let long = "d".repeat(250);
-        let expected = format!("{}/default/{}", "d".repeat(200), "ab".repeat(16));
-        assert_eq!(stream_name(None, &long, "default", task), expected);
-        assert!(stream_name(Some("mine"), &long, "default", task).starts_with("mine/default/ab"));
-    }
 }

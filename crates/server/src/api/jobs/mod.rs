@@ -33,3 +33,28 @@ pub const DEFAULT_GROUP: &str = "/aws/batch/job";
 pub fn stream_name(prefix: &str, container: &str, task: &batchyard_engine::TaskId) -> String {
     format!("{prefix}/{container}/{task}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use batchyard_model::batch::{ContainerDetail, JobDetail, LogConfiguration};
+
+    fn detail(definition: &str, options: &[(&str, &str)]) -> JobDetail {
+        let options = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let log = LogConfiguration { options: Some(options), ..Default::default() };
+        let container = ContainerDetail { log_configuration: Some(log), ..Default::default() };
+        let arn = format!("arn:aws:batch:us-east-1:123456789012:job-definition/{definition}:7");
+        JobDetail { job_definition: Some(arn), container: Some(container), ..Default::default() }
+    }
+
+    /// Spec jobs §1.4: the first 200 characters of the definition's name, unless a prefix is given.
+    #[test]
+    fn logs_go_where_the_definition_says() {
+        let long = "d".repeat(250);
+        assert_eq!(log_target(&detail(&long, &[])), (DEFAULT_GROUP.to_string(), "d".repeat(200)));
+        let options = [("awslogs-group", "mine"), ("awslogs-stream-prefix", "p")];
+        assert_eq!(log_target(&detail("d", &options)), ("mine".to_string(), "p".to_string()));
+        let task = batchyard_engine::TaskId([0xab; 16]);
+        assert_eq!(stream_name("p", "default", &task), format!("p/default/{}", "ab".repeat(16)));
+    }
+}

@@ -11,6 +11,7 @@ use super::streams::{Stream, Streams, log_path};
 use super::task::{self, Common};
 use super::tracked::{Tracked, TrackedTasks};
 use super::work::{Errand, Op};
+use crate::clock::wall_ms;
 use crate::compute::crash::point;
 use crate::compute::{ReportEnvelope, Reports, TaskSpec};
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
@@ -21,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Seconds that an attempt gets which belongs to nobody any more.
@@ -372,10 +373,4 @@ fn translate(exit: Exit) -> TaskExit {
         stopped_ms: exit.stopped_ms,
         containers: exit.containers.into_iter().map(container).collect(),
     }
-}
-
-/// Wall time in milliseconds since the epoch.
-pub fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -31,8 +31,9 @@ mod tests;
 pub use host::Declared;
 pub use image::{Image, Images, cannot_pull};
 
+use crate::clock::wall_ms;
 use crate::compute::{Compute, Reports, TaskSpec};
-use attempt::{Attempts, wall_ms};
+use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
 use folder::{Claim, Fate, Folder};
