@@ -73,7 +73,10 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let url = format!("http://{}", listener.local_addr()?);
     folder.announce(&url, &settings.region)?;
     say("ready", &url);
-    newcomer(&settings);
+    if !rustix::process::geteuid().is_root() {
+        say("warning", "jobs need root: containers can't be made by this user; `batchyard doctor` says more");
+    }
+    newcomer(&settings, folder.path());
     let verifier = Verifier::new(credentials, &settings.account, &settings.region);
     http::serve(listener, service, Http { verifier, limits: settings.limits() }, stop.wait()).await;
 
@@ -184,10 +187,9 @@ fn say(part: &str, what: &str) {
 }
 
 /// The next thing to type.
-fn newcomer(settings: &Settings) {
+fn newcomer(settings: &Settings, data_dir: &Path) {
     let default = Settings::default().data_dir == settings.data_dir;
-    let data_dir =
-        if default { String::new() } else { format!(" --data-dir {}", settings.data_dir.display()) };
+    let data_dir = if default { String::new() } else { format!(" --data-dir {}", data_dir.display()) };
     println!("\nTry, in another terminal:\n  batchyard run{data_dir} busybox -- echo hello");
     println!("For aws and boto3:\n  eval \"$(batchyard env{data_dir})\" && aws batch describe-job-queues\n");
 }

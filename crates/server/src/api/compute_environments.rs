@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use batchyard_engine::ids::ComputeEnvironmentId;
 use batchyard_engine::resource::{ComputeEnvironment, Platform, Status};
 use batchyard_engine::{Command, Reply};
-use batchyard_model::arn::{Arn, ArnKind, name_or_arn};
+use batchyard_model::arn::{Arn, ArnKind, ecs_cluster, name_or_arn};
 use batchyard_model::batch::*;
 use std::collections::BTreeMap;
 
@@ -113,8 +113,7 @@ impl Service {
         detail.status = Some(status_name(row.status));
         detail.status_reason = Some(row.status_reason.to_string());
         if row.platform != Platform::Eks {
-            let cluster = cluster_name(row);
-            let arn = format!("arn:aws:ecs:{}:{}:cluster/{cluster}", self.region, self.account);
+            let arn = ecs_cluster(&self.region, &self.account, &cluster_name(row));
             detail.ecs_cluster_arn = Some(arn);
         }
         Ok(detail)

@@ -18,7 +18,7 @@ pub struct Principal {
 impl Principal {
     /// The root of an account.
     pub fn root(account: &str, access_key_id: &str) -> Self {
-        let arn = format!("arn:aws:iam::{account}:root");
+        let arn = batchyard_model::arn::iam_root(account);
         Self { account: account.into(), arn: arn.into(), access_key_id: access_key_id.into() }
     }
 

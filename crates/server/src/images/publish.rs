@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An image ready to be published, but for its layers.
 pub(super) struct Candidate {
@@ -163,7 +162,7 @@ impl ImageStore {
         diff_ids: &[Digest],
     ) -> Result<Vec<String>, ImageError> {
         let created = ConfigFile::parse(&candidate.config)?.created;
-        let imported = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let imported = u64::try_from(crate::clock::wall_ms() / 1000).unwrap_or_default();
         let mut names: Vec<String> = candidate.names.iter().map(Reference::to_string).collect();
         for name in candidate.weak_names.iter().map(Reference::to_string) {
             let holder = index.references.get(&name).and_then(|d| index.images.get(d));

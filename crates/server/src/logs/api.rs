@@ -93,7 +93,7 @@ impl Logs {
 
     /// ARN of a group, without `:*`.
     pub(super) fn arn(&self, group: &str) -> String {
-        format!("arn:aws:logs:{}:{}:log-group:{group}", self.region, self.account)
+        batchyard_model::arn::log_group(&self.region, &self.account, group)
     }
 }
 

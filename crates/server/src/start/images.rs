@@ -6,19 +6,20 @@ use crate::compute::machine::{Image, Images, cannot_pull};
 use crate::images::{ImageError, ImageKind, ImageStore, ResolvedImage, host_masks};
 use batchyard_supervisor::{Mount, MountKind};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+
+/// Who a job in the host image is unless it names a user.
+const NOBODY: &str = "65534:65534";
 
 /// Images of this machine.
 pub struct MachineImages {
     store: ImageStore,
     data_dir: PathBuf,
-    masks: OnceLock<Vec<Mount>>,
 }
 
 impl MachineImages {
     /// Over this store; the data folder is hidden from jobs in the host image.
     pub fn new(store: ImageStore, data_dir: &Path) -> Self {
-        Self { store, data_dir: data_dir.to_path_buf(), masks: OnceLock::new() }
+        Self { store, data_dir: data_dir.to_path_buf() }
     }
 
     /// One line for start-up.
@@ -29,10 +30,6 @@ impl MachineImages {
         };
         let count = self.store.list().map_or(0, |l| l.len());
         format!("{count} images, {built_in}")
-    }
-
-    fn masks(&self) -> Vec<Mount> {
-        self.masks.get_or_init(|| host_mounts(&self.data_dir)).clone()
     }
 }
 
@@ -54,7 +51,7 @@ fn host_mounts(data_dir: &Path) -> Vec<Mount> {
 impl Images for MachineImages {
     fn resolve(&self, reference: &str) -> Result<Image, String> {
         match self.store.resolve(reference) {
-            Ok(found) => Ok(image(found, || self.masks())),
+            Ok(found) => Ok(image(found, &self.data_dir)),
             Err(ImageError::NotFound { .. }) => Err(cannot_pull(&format!(
                 "manifest for {reference} not found; import it with: batchyard image import ARCHIVE"
             ))),
@@ -63,9 +60,15 @@ impl Images for MachineImages {
     }
 }
 
-fn image(found: ResolvedImage, masks: impl Fn() -> Vec<Mount>) -> Image {
-    let masks = if found.kind == ImageKind::Host { masks() } else { Vec::new() };
-    let c = found.config;
+fn image(found: ResolvedImage, data_dir: &Path) -> Image {
+    let mut c = found.config;
+    let mut masks = Vec::new();
+    if found.kind == ImageKind::Host {
+        // Looked up at each start, since files come and go. Masks can't know every secret of a machine, so a job that
+        // names no user is nobody there.
+        masks = host_mounts(data_dir);
+        c.user = NOBODY.to_string();
+    }
     Image {
         layers: found.layers,
         entrypoint: c.entrypoint,

@@ -32,6 +32,9 @@ pub enum StoreError {
     /// SQLite says so.
     #[error("store: {0}")]
     Sqlite(rusqlite::Error),
+    /// The file can't be made or opened.
+    #[error("store: {FILE} in the data folder can't be opened: {0}; run the server as the folder's owner")]
+    File(std::io::Error),
     /// A column holds what no version of this program writes.
     #[error("store: {table} row {id} cannot be read: {what}; the database is damaged, restore a backup")]
     Row {
@@ -90,6 +93,7 @@ impl Store {
         if empty && data_dir.join("attempts").exists() {
             return Err(StoreError::Gone);
         }
+        keep_private(&path)?;
         let mut connection = Connection::open(&path)?;
         configure(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -104,6 +108,15 @@ impl Store {
         configure(&connection)?;
         Ok(Reader::new(connection))
     }
+}
+
+/// Jobs' environments are in it: readable by the server's user alone, whatever the folder allows. SQLite gives the
+/// files beside it the same mode.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let open = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    open.and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o600)))
+        .map_err(StoreError::File)
 }
 
 fn configure(connection: &Connection) -> Result<(), StoreError> {

@@ -6,7 +6,9 @@ use crate::error::ApiError;
 use crate::store::JobRecord;
 use batchyard_engine::change::AttemptRow;
 use batchyard_engine::{JobStatus, JobUuid};
+use batchyard_model::arn::ecs_task;
 use batchyard_model::batch::*;
+use batchyard_model::ids::TaskId;
 use batchyard_model::limits::MAX_DESCRIBE;
 
 /// The job that an id or ARN names, if any job can be named so.
@@ -50,8 +52,8 @@ impl Service {
         detail.created_at = Some(record.created_ms);
         detail.started_at = hot.started_ms;
         detail.stopped_at = hot.stopped_ms;
-        detail.is_cancelled = Some(hot.cancelled);
-        detail.is_terminated = Some(hot.terminated.is_some());
+        detail.is_cancelled = hot.cancelled.then_some(true);
+        detail.is_terminated = hot.terminated.is_some().then_some(true);
         let (_, prefix) = log_target(&detail);
         let mut attempts = Vec::new();
         for attempt in &record.attempts {
@@ -76,6 +78,7 @@ impl Service {
         prefix: &str,
     ) -> AttemptContainerDetail {
         let (region, account) = (&self.region, &self.account);
+        let task = u128::from_be_bytes(attempt.task.0);
         let result = attempt.containers.first();
         let name = result.map_or("default", |c| &*c.name);
         AttemptContainerDetail {
@@ -83,10 +86,7 @@ impl Service {
             log_stream_name: attempt.started_ms.map(|_| stream_name(prefix, name, &attempt.task)),
             network_interfaces: Some(Vec::new()),
             reason: result.and_then(|c| c.reason.as_deref()).map(str::to_string),
-            task_arn: Some(format!(
-                "arn:aws:ecs:{region}:{account}:task/{}/{}",
-                environment.cluster, attempt.task
-            )),
+            task_arn: Some(ecs_task(region, account, &environment.cluster, TaskId::from_u128(task))),
             ..AttemptContainerDetail::default()
         }
     }

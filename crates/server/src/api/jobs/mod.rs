@@ -9,6 +9,7 @@ mod merge;
 pub mod requirements;
 mod stop;
 mod submit;
+mod unbuilt;
 
 pub use submit::{check_size, not_a_definition};
 

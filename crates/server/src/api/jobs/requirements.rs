@@ -1,8 +1,7 @@
-//! What a container asks for: vCPUs, memory, platform, and which of its fields this version can honour.
-//!
-//! Registration refuses only what the API forbids; what no backend here can do is refused at submit. Never here:
-//! whether there is room.
+//! What a container asks for: vCPUs, memory, platform, and what the API forbids of the rest. Never here: what this
+//! version can't do (`unbuilt`), whether there is room.
 
+use crate::api::input::required;
 use crate::error::ApiError;
 use batchyard_engine::resource::{Needs, Platform};
 use batchyard_model::batch::*;
@@ -33,7 +32,7 @@ pub fn platform(capabilities: &[String]) -> Result<Platform, ApiError> {
 /// Checks a definition's container (spec jobs §6.2, §6.5).
 pub fn check_definition(container: &ContainerProperties, capabilities: &[String]) -> Result<(), ApiError> {
     let platform = platform(capabilities)?;
-    let image = container.image.as_deref().unwrap_or_default();
+    let image = required(&container.image, "containerProperties.image")?;
     if image.is_empty() || image.chars().count() > 255 {
         return Err(ApiError::wrapped("containerProperties.image must have 1 to 255 characters"));
     }
@@ -45,11 +44,52 @@ pub fn check_definition(container: &ContainerProperties, capabilities: &[String]
     if platform != Platform::Fargate && container.network_configuration.is_some() {
         return Err(ApiError::wrapped("networkConfiguration not applicable for EC2."));
     }
-    if platform == Platform::Fargate && container.privileged == Some(true) {
-        return Err(ApiError::wrapped("privileged is not applicable for Fargate."));
+    if platform == Platform::Fargate {
+        check_fargate(container)?;
     }
+    check_linux(container.linux_parameters.as_ref())?;
     let list = container.resource_requirements.as_deref().unwrap_or_default();
     needs(list, container.vcpus, container.memory, platform).map(drop)
+}
+
+/// What must be absent of a Fargate definition (spec jobs §6.2, §6.5).
+fn check_fargate(container: &ContainerProperties) -> Result<(), ApiError> {
+    let linux = container.linux_parameters.clone().unwrap_or_default();
+    let linux = LinuxParameters { init_process_enabled: None, ..linux };
+    let lists = [linux.devices.as_ref().map(Vec::len), linux.tmpfs.as_ref().map(Vec::len)];
+    let path =
+        |v: &Volume| v.host.as_ref().and_then(|h| h.source_path.as_deref()).is_some_and(|p| !p.is_empty());
+    let forbidden = [
+        (container.privileged == Some(true), "privileged"),
+        (container.ulimits.as_ref().is_some_and(|u| !u.is_empty()), "ulimits"),
+        (container.instance_type.is_some(), "instanceType"),
+        (container.volumes.iter().flatten().any(path), "volumes.host"),
+        (lists.iter().flatten().any(|n| *n > 0), "linuxParameters"),
+        (linux.max_swap.or(linux.swappiness).or(linux.shared_memory_size).is_some(), "linuxParameters"),
+    ];
+    match forbidden.iter().find(|(given, _)| *given) {
+        Some((_, what)) => Err(ApiError::wrapped(format!("{what} is not applicable for Fargate."))),
+        None => Ok(()),
+    }
+}
+
+fn check_linux(linux: Option<&LinuxParameters>) -> Result<(), ApiError> {
+    let Some(linux) = linux else { return Ok(()) };
+    if let Some(size) = linux.shared_memory_size.filter(|s| *s < 1) {
+        return Err(ApiError::wrapped(format!(
+            "linuxParameters.sharedMemorySize must be at least 1 MiB, got {size}"
+        )));
+    }
+    for tmpfs in linux.tmpfs.iter().flatten() {
+        let path = tmpfs.container_path.as_deref().unwrap_or_default();
+        let size = tmpfs.size.unwrap_or_default();
+        if !path.starts_with('/') || size < 1 {
+            return Err(ApiError::wrapped(format!(
+                "linuxParameters.tmpfs needs an absolute containerPath and a size of at least 1 MiB, got {path:?} and {size}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Names beginning AWS_BATCH are Batch's own.
@@ -161,40 +201,6 @@ fn is_fargate_size(vcpus_milli: u32, memory_mib: u32) -> bool {
                 && (*low..=*high).contains(&memory_mib)
                 && (memory_mib - low).is_multiple_of(*step)
         }),
-    }
-}
-
-/// Names the first thing that a job asks for and this version can't do, so that nothing is ignored silently.
-pub fn refuse_unbuilt(container: &ContainerDetail, needs: Needs) -> Result<(), ApiError> {
-    let linux = container.linux_parameters.as_ref();
-    let driver =
-        container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
-    let volumes = container.volumes.as_deref().unwrap_or_default();
-    let some = |list: Option<bool>| list.unwrap_or(false);
-    let unbuilt = [
-        (needs.gpus > 0, "resourceRequirements of type GPU"),
-        (container.secrets.as_ref().is_some_and(|s| !s.is_empty()), "secrets"),
-        (container.repository_credentials.is_some(), "repositoryCredentials"),
-        (container.ephemeral_storage.is_some(), "ephemeralStorage"),
-        (container.enable_execute_command == Some(true), "enableExecuteCommand"),
-        (some(linux.map(|l| l.devices.as_ref().is_some_and(|d| !d.is_empty()))), "linuxParameters.devices"),
-        (some(linux.map(|l| l.max_swap.is_some())), "linuxParameters.maxSwap"),
-        (some(linux.map(|l| l.swappiness.is_some())), "linuxParameters.swappiness"),
-        (volumes.iter().any(|v| v.efs_volume_configuration.is_some()), "volumes.efsVolumeConfiguration"),
-        (
-            volumes.iter().any(|v| v.s3files_volume_configuration.is_some()),
-            "volumes.s3filesVolumeConfiguration",
-        ),
-        (
-            !["awslogs", "json-file"].contains(&driver),
-            "logConfiguration.logDriver other than awslogs and json-file",
-        ),
-    ];
-    match unbuilt.iter().find(|(asked, _)| *asked) {
-        Some((_, what)) => {
-            Err(ApiError::client(format!("{what} does not work in this version of Batchyard")))
-        }
-        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! SubmitJob (spec jobs §2). Never here: placing the job; the engine does that in the same commit when there is room.
 
-use super::{merge, requirements};
+use super::{merge, requirements, unbuilt};
 use crate::api::input::{check_tags, required};
 use crate::api::job_definitions::{check_retry, check_timeout, has_consumables, shown_retry};
 use crate::api::known::Definition;
@@ -166,7 +166,8 @@ fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<(JobDetai
     let list = container.resource_requirements.as_deref().unwrap_or_default();
     let needs =
         requirements::needs(list, container.vcpus, container.memory, requirements::platform(&platforms)?)?;
-    requirements::refuse_unbuilt(&container, needs)?;
+    unbuilt::refuse(&container, needs)?;
+    check_log_group(&container)?;
     let retry = input.retry_strategy.clone().or_else(|| d.retry_strategy.clone());
     let detail = JobDetail {
         container: Some(container),
@@ -182,6 +183,23 @@ fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<(JobDetai
         ..JobDetail::default()
     };
     Ok((detail, needs))
+}
+
+/// A group's name as CloudWatch Logs takes it: what breaks it could never be read back.
+fn check_log_group(container: &ContainerDetail) -> Result<(), ApiError> {
+    let options = container.log_configuration.as_ref().and_then(|l| l.options.as_ref());
+    let option = |name: &str| options.and_then(|o| o.get(name)).map(String::as_str).unwrap_or_default();
+    let (group, prefix) = (option("awslogs-group"), option("awslogs-stream-prefix"));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
+    if group.len() > 512 || !group.chars().all(fits) {
+        return Err(ApiError::wrapped(format!("awslogs-group {group:?} is no name of a log group")));
+    }
+    if prefix.len() > 400 || prefix.contains([':', '*']) {
+        return Err(ApiError::wrapped(format!(
+            "awslogs-stream-prefix {prefix:?} is no part of a log stream's name"
+        )));
+    }
+    Ok(())
 }
 
 type Rows = (batchyard_engine::QueueId, batchyard_engine::DefinitionId, uuid::Uuid);
