@@ -290,3 +290,22 @@ fn kill(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
+
+/// `cat` moves bytes within the kernel here and holds the pipe's lock while its source gives nothing: everybody else at
+/// that pipe, the first process and the supervisor alike, then waits deaf to signals.
+#[test]
+fn who_holds_the_pipe_cannot_hold_off_the_end() {
+    let scripts = [
+        "cat </dev/ptmx & sleep .1; echo end; sleep 600",
+        "head -c 60000 /dev/zero >/z; cat /z /dev/ptmx & sleep .1; cat /z /dev/ptmx",
+    ];
+    for script in scripts.iter().cycle().take(6) {
+        let Some(lab) = Lab::new() else { return };
+        let mut task = lab.task(script);
+        (task.timeout_s, task.stop_grace_s) = (Some(1), 1);
+        let before = Instant::now();
+        let out = lab.run(&task);
+        assert_eq!((out.exit.why, out.code()), (Why::Timeout, Some(137)), "{script} {}", out.said);
+        assert!(before.elapsed() < Duration::from_secs(10), "{script}");
+    }
+}

@@ -20,6 +20,10 @@ pub struct Launched {
     pub go: OwnedFd,
     /// Says how far it is, see [`child::READY`].
     pub status: OwnedFd,
+}
+
+/// What it writes.
+pub struct Output {
     /// Its standard output.
     pub out: OwnedFd,
     /// Its standard error.
@@ -30,7 +34,7 @@ pub struct Launched {
 pub const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// Starts it.
-pub fn launch(container: &Container, limits: &mut Limits) -> Result<Launched, Fail> {
+pub fn launch(container: &Container, limits: &mut Limits) -> Result<(Launched, Output), Fail> {
     let (go_read, go) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (status, status_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (out, out_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
@@ -54,7 +58,7 @@ pub fn launch(container: &Container, limits: &mut Limits) -> Result<Launched, Fa
             for pipe in [&status, &out, &err] {
                 rustix::fs::fcntl_setfl(pipe, OFlags::NONBLOCK).during("set a pipe")?;
             }
-            Ok(Launched { pid, go, status, out, err })
+            Ok((Launched { pid, go, status }, Output { out, err }))
         }
     }
 }

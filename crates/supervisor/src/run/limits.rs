@@ -234,10 +234,19 @@ impl Limits {
         }
     }
 
+    fn folders(&self) -> Vec<PathBuf> {
+        let v2 = self.v2.iter().map(|v2| v2.folder.clone());
+        self.v1.iter().map(|(_, p)| p.clone()).chain(v2).collect()
+    }
+
+    /// Kills every process in the groups, without waiting for their ends.
+    pub fn kill_all(&self) {
+        cgroup::kill_all(&self.folders(), Duration::from_millis(1));
+    }
+
     /// Ends what is left in the groups and removes them.
     pub fn remove(&self) {
-        let v2 = self.v2.iter().map(|v2| v2.folder.clone());
-        let folders: Vec<PathBuf> = self.v1.iter().map(|(_, p)| p.clone()).chain(v2).collect();
+        let folders = self.folders();
         if cgroup::remove(&folders, Duration::ZERO).is_ok() {
             return;
         }

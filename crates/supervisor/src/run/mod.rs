@@ -12,6 +12,7 @@ mod launch;
 mod limits;
 mod output;
 pub mod probe;
+mod pump;
 mod scratch;
 mod sys;
 mod watch;
@@ -21,6 +22,7 @@ use fail::{During, Fail};
 use folder::Folder;
 use limits::Limits;
 use output::Log;
+use pump::Pump;
 use rustix::fd::OwnedFd;
 use rustix::process::WaitStatus;
 use std::path::Path;
@@ -95,15 +97,25 @@ fn run_container(
     scratch::prepare(&container.scratch)
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
     let mut limits = Limits::make(task, container)?;
-    let mut log = Log::open(&container.log, container.log_cap, container.disk_floor);
-    let ended = launch::launch(container, &mut limits).and_then(|started| {
+    let log = Log::open(&container.log, container.log_cap, container.disk_floor);
+    let ended = launch::launch(container, &mut limits).and_then(|(started, output)| {
         let watch = Watch::new(folder, task, container, &limits, signals, control)?;
-        Ok(watch.follow(started, &mut log))
+        let pump = Pump::start(output.out, output.err, log)?;
+        Ok((watch.follow(started), pump))
     });
-    log.finish();
+    let (ended, dropped) = match ended {
+        Ok((ended, pump)) => {
+            let dropped = pump.finish().map_or(0, |mut log| {
+                log.finish();
+                log.dropped()
+            });
+            (Ok(ended), dropped)
+        }
+        Err(fail) => (Err(fail), 0),
+    };
     let usage = limits.usage();
     limits.remove();
-    Ok(finished(container, ended?, Some(usage), log.dropped()))
+    Ok(finished(container, ended?, Some(usage), dropped))
 }
 
 fn finished(c: &Container, ended: Ended, usage: Option<limits::Usage>, dropped_lines: u64) -> Exit {

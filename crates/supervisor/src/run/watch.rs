@@ -1,7 +1,7 @@
-//! The watch over a container from its launch to its end: its reports, output, time limit and stop requests.
+//! The watch over a container from its launch to its end: its reports, time limit and stop requests.
 //!
 //! One poll loop. The first cause of an end wins, a later one may only shorten the grace. Never here: the making of
-//! containers, records (but `started`, which must be written while the job runs).
+//! containers, output (pump), records (but `started`, which must be written while the job runs).
 
 use super::child::{FAILED, READY};
 use super::clock::{self, Alarm};
@@ -9,7 +9,6 @@ use super::fail::{During, Fail};
 use super::folder::Folder;
 use super::launch::Launched;
 use super::limits::Limits;
-use super::output::{Lines, Log};
 use super::sys;
 use batchyard_supervisor::{Container, Started, Task, Why};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -18,11 +17,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use std::time::Duration;
 
-/// Read from a pipe at once.
-const BUFFER: usize = 64 * 1024;
-/// Read from a pipe after the container's end: more than any pipe holds, but not endless, should a process elsewhere
-/// have got hold of it.
-const MAX_DRAIN: usize = 4 * 1024 * 1024;
+/// How soon what was killed and still lives is killed again.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// How it ended.
 pub struct Ended {
@@ -101,24 +97,17 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Follows the container to its end and writes all its output.
-    pub fn follow(mut self, launched: Launched, log: &mut Log) -> Ended {
-        let Launched { pid, go, status, out, err } = launched;
+    /// Follows the container to its end.
+    pub fn follow(mut self, launched: Launched) -> Ended {
+        let Launched { pid, go, status } = launched;
         let mut status = Some(status);
-        let mut pipes = [(Some(out), Lines::default()), (Some(err), Lines::default())];
-        let mut buffer = vec![0; BUFFER];
         let status_of_end = loop {
-            let ready = self.wait(status.as_ref(), &pipes);
+            let ready = self.wait(status.as_ref());
             if ready.status {
                 self.read_report(&mut status, pid, &go);
             }
-            for ((pipe, lines), ready) in pipes.iter_mut().zip(ready.output) {
-                if ready && pipe.as_ref().is_some_and(|p| !lines.pump(p, log, &mut buffer)) {
-                    *pipe = None;
-                }
-            }
             if ready.control {
-                self.drain_control(&mut buffer);
+                self.drain_control();
                 self.look_for_stop(pid);
             }
             self.ring(pid);
@@ -131,16 +120,13 @@ impl<'a> Watch<'a> {
         let stopped_ms = clock::wall_ms();
         // What it said last may not have been read yet.
         self.read_report(&mut status, pid, &go);
-        for (pipe, lines) in &mut pipes {
-            drain(pipe.take(), lines, log, &mut buffer);
-        }
         self.ended(status_of_end, stopped_ms)
     }
 
-    fn wait(&self, status: Option<&OwnedFd>, pipes: &[(Option<OwnedFd>, Lines); 2]) -> Ready {
+    fn wait(&self, status: Option<&OwnedFd>) -> Ready {
         let mut fds =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(self.alarm.fd(), PollFlags::IN)];
-        let optional = [status, self.control.as_ref(), pipes[0].0.as_ref(), pipes[1].0.as_ref()];
+        let optional = [status, self.control.as_ref()];
         fds.extend(optional.iter().flatten().map(|fd| PollFd::new(*fd, PollFlags::IN)));
         let result = poll(&mut fds, None);
         if result.is_err() {
@@ -150,8 +136,8 @@ impl<'a> Watch<'a> {
         let signals = hit.next().unwrap_or(false);
         hit.next();
         let mut next = |fd: Option<&OwnedFd>| fd.is_some() && hit.next().unwrap_or(false);
-        let [status, control, out, err] = optional.map(&mut next);
-        Ready { signals, status, control, output: [out, err] }
+        let [status, control] = optional.map(&mut next);
+        Ready { signals, status, control }
     }
 
     /// Hears what the first process says about itself.
@@ -217,10 +203,11 @@ impl<'a> Watch<'a> {
         self.set_alarm();
     }
 
-    fn drain_control(&mut self, buffer: &mut [u8]) {
+    fn drain_control(&mut self) {
+        let mut buffer = [0; 64];
         let Some(control) = &self.control else { return };
         loop {
-            match rustix::io::read(control, &mut *buffer) {
+            match rustix::io::read(control, &mut buffer[..]) {
                 Ok(0) | Err(Errno::AGAIN) => return,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => {
@@ -259,8 +246,10 @@ impl<'a> Watch<'a> {
     fn ring(&mut self, pid: Pid) {
         let now = clock::since_boot();
         if self.kill_at.is_some_and(|at| at <= now) {
-            self.kill_at = None;
+            // The first process alone is not enough: it may wait, deaf, for another one of the job.
             sys::kill(pid, libc::SIGKILL);
+            self.limits.kill_all();
+            self.kill_at = Some(now.saturating_add(KILL_AGAIN));
             self.set_alarm();
         }
         if self.timeout_at.is_some_and(|at| at <= now) {
@@ -322,23 +311,4 @@ struct Ready {
     signals: bool,
     status: bool,
     control: bool,
-    output: [bool; 2],
-}
-
-/// Reads what is left in a pipe whose writers are dead.
-fn drain(pipe: Option<OwnedFd>, lines: &mut Lines, log: &mut Log, buffer: &mut [u8]) {
-    if let Some(pipe) = pipe {
-        let mut left = MAX_DRAIN;
-        loop {
-            match rustix::io::read(&pipe, &mut *buffer) {
-                Ok(n) if n > 0 && left > 0 => {
-                    lines.take(&buffer[..n], log);
-                    left = left.saturating_sub(n);
-                }
-                Err(Errno::INTR) => {}
-                _ => break,
-            }
-        }
-    }
-    lines.finish(log);
 }

@@ -53,7 +53,7 @@ impl Cover<'_> {
         let during = format_args!("mask {path}");
         let mount = match &self.folder {
             _ if !is_folder(&target).during(during)? => {
-                copy(&self.root.find("/dev/null").during(during)?, "", false).during(during)?
+                copy(&null_device(self.root).during(during)?, "", false).during(during)?
             }
             Some(folder) => copy(folder, "", false).during(during)?,
             None => empty_folder().during(during)?,
@@ -64,6 +64,15 @@ impl Cover<'_> {
         }
         Ok(())
     }
+}
+
+/// The null device, and nothing that a volume over /dev put in its place.
+fn null_device(root: &Root) -> Result<OwnedFd, Errno> {
+    let null = root.find("/dev/null")?;
+    let stat = rustix::fs::fstat(&null)?;
+    let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && device == (1, 3);
+    if is_null { Ok(null) } else { Err(Errno::NODEV) }
 }
 
 /// An empty read-only folder.
