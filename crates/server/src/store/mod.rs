@@ -4,6 +4,7 @@
 //! write that was answered. SQLite in WAL mode with `synchronous=FULL` is the embedded default. Never here: what rows
 //! mean; the engine and the API know.
 
+mod checkpoint;
 mod codec;
 mod logs;
 mod pool;
@@ -98,7 +99,9 @@ impl Store {
         configure(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::prepare(&mut connection)?;
-        Ok((Self { path }, Writer::new(connection)))
+        let store = Self { path };
+        let checkpoints = checkpoint::start(&store)?;
+        Ok((store, Writer::new(connection, checkpoints)))
     }
 
     /// A connection for reading, in its own right.
@@ -123,7 +126,7 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     if !connection.is_readonly(rusqlite::MAIN_DB)? {
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "wal_autocheckpoint", checkpoint::BACKSTOP_PAGES)?;
     }
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -2,6 +2,7 @@
 //!
 //! Never here: deciding what is written. Whoever holds the [`Writer`] is the only one who writes.
 
+use super::checkpoint::Checkpoints;
 use super::codec::{DELETED, containers_text, facts_text, platform_number, state_number, status_number};
 use super::{LogStreamRow, StoreError, logs};
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
@@ -11,11 +12,12 @@ use rusqlite::{Connection, Transaction, params};
 /// The one connection that writes.
 pub struct Writer {
     pub(super) connection: Connection,
+    _checkpoints: Checkpoints,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: Connection, checkpoints: Checkpoints) -> Self {
+        Self { connection, _checkpoints: checkpoints }
     }
 
     /// Writes a batch durably: when this returns, it is on disk. On an error nothing of it is known to be or not to
