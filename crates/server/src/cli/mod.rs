@@ -124,17 +124,7 @@ pub fn main(hooks: &Hooks) -> ExitCode {
     match cli.dispatch(hooks, &mut console) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            console.clear_progress();
-            if matches!(cli.command, Command::Env(_)) && !error.is_silent() {
-                // Nobody may be left to read it; then there is nothing that could go on.
-                let _ = console.line(env::FAIL);
-            }
-            if !error.is_silent() {
-                console.note(format!("batchyard: {error}"));
-                if let Some(hint) = cli.hint(&error) {
-                    console.note(hint);
-                }
-            }
+            cli.tell(&error, &mut console);
             ExitCode::from(error.exit_code())
         }
     }
@@ -212,6 +202,22 @@ impl Globals {
 }
 
 impl Cli {
+    /// Prints why the command ended.
+    fn tell(&self, error: &CliError, console: &mut Console) {
+        console.clear_progress();
+        if error.is_silent() {
+            return;
+        }
+        if matches!(self.command, Command::Env(_)) {
+            // Nobody may be left to read it; then there is nothing that could go on.
+            let _ = console.line(env::FAIL);
+        }
+        console.note(format!("batchyard: {error}"));
+        if let Some(hint) = self.hint(error) {
+            console.note(hint);
+        }
+    }
+
     /// For those who mean the server that root runs on this machine and whose aws configuration leads to AWS.
     fn hint(&self, error: &CliError) -> Option<&'static str> {
         let here = usage::is_local(&self.command) || self.globals.endpoint_url.is_some();
@@ -291,5 +297,20 @@ mod tests {
         let captured = testing::Captured::new(None);
         let error = cli.dispatch(&hooks, &mut captured.console()).unwrap_err();
         assert_eq!(error.to_string(), "it was called");
+    }
+
+    #[test]
+    fn an_env_that_fails_makes_eval_fail() {
+        let dir = testing::TempDir::new();
+        let cli =
+            Cli::try_parse_from(["batchyard", "env", "--data-dir", dir.path().to_str().unwrap()]).unwrap();
+        let captured = testing::Captured::new(None);
+        let hooks = Hooks { server: |_| Ok(()) };
+        let error = cli.dispatch(&hooks, &mut captured.console()).unwrap_err();
+        cli.tell(&error, &mut captured.console());
+        assert!(captured.err().starts_with("batchyard: no server runs on "), "{}", captured.err());
+        let script = format!("eval '{}' && echo went on", captured.out());
+        let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(shell.stdout).unwrap(), "");
     }
 }
