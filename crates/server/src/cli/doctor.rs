@@ -88,12 +88,24 @@ impl Listed for Finding {
 
 /// Looks at this machine as a host for the server of `data_dir`.
 pub fn examine(data_dir: &Path) -> Vec<Finding> {
-    let mut findings = vec![doctor_checks::kernel()];
-    findings.extend(doctor_checks::supervisor());
+    let user = doctor_checks::user();
+    let is_root = user.state == Health::Ok;
+    let mut findings = vec![user, doctor_checks::kernel()];
+    findings.extend(doctor_checks::supervisor().into_iter().map(|f| if is_root { f } else { as_other(f) }));
     findings.push(doctor_checks::busybox());
     findings.extend(doctor_checks::data_dir(data_dir));
     findings.push(doctor_checks::clock());
     findings
+}
+
+/// What a probe without root cannot do says little about the machine, so the way out is root.
+fn as_other(finding: Finding) -> Finding {
+    match finding.state {
+        Health::Fail if finding.name != "supervisor" => {
+            Finding { mend: Some("run as root first: `sudo batchyard doctor`".into()), ..finding }
+        }
+        _ => finding,
+    }
 }
 
 /// Runs the command.
@@ -142,10 +154,18 @@ mod tests {
         run(dir.path(), Ok(client_at("http://127.0.0.1:9")), &mut captured.console()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&captured.out()).unwrap();
         let findings = document["findings"].as_array().unwrap();
-        for name in ["kernel", "busybox", "data folder", "disk", "clock", "server"] {
+        for name in ["user", "kernel", "busybox", "data folder", "disk", "clock", "server"] {
             let finding = findings.iter().find(|f| f["name"] == name).unwrap_or_else(|| panic!("no {name}"));
             assert_eq!(finding["mend"].is_null(), finding["state"] == "ok", "{finding}");
         }
+    }
+
+    #[test]
+    fn without_root_the_way_out_is_root() {
+        let probe = as_other(Finding::fail("overlayfs", "no: mount: not permitted", "modprobe"));
+        assert!(probe.mend.unwrap().contains("root"));
+        let program = Finding::fail("supervisor", "not there", "install batchyard anew");
+        assert_eq!(as_other(program.clone()), program);
     }
 
     #[test]

@@ -39,6 +39,22 @@ fn judge_kernel(release: &str, machine: &str) -> Finding {
     }
 }
 
+/// Whether this is root. Asked before all else, since much of what fails for others works for root.
+pub fn user() -> Finding {
+    judge_user(rustix::process::geteuid().as_raw())
+}
+
+fn judge_user(uid: u32) -> Finding {
+    if uid == 0 {
+        return Finding::ok("user", "root");
+    }
+    Finding::fail(
+        "user",
+        format!("user {uid} and not root: a server of this user starts, but its jobs fail"),
+        "run the server as root, and look again as root: `sudo batchyard doctor`",
+    )
+}
+
 /// What the supervisor of this program finds when it tries what a container needs.
 pub fn supervisor() -> Vec<Finding> {
     let mend = "install batchyard anew; built from source, run `make build`";
@@ -232,6 +248,14 @@ mod tests {
         assert_eq!(of("future thing").state, Health::Fail);
         assert!(!findings.iter().any(|f| f.name == "containers"));
         assert_eq!(judge_probe("cgroup none\n", "/x")[1].state, Health::Fail);
+    }
+
+    #[test]
+    fn who_is_not_root_is_told_so() {
+        assert_eq!(judge_user(0).state, Health::Ok);
+        let other = judge_user(1000);
+        assert_eq!(other.state, Health::Fail);
+        assert!(other.mend.unwrap().contains("as root"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Never here: starting the server, clients' own configuration files.
 
-use super::error::{CliError, FAILED};
+use super::error::CliError;
 use super::local;
 use super::output::Console;
 use clap::Args;
@@ -14,20 +14,24 @@ use std::path::Path;
 Examples:
   eval \"$(batchyard env)\"
   batchyard env --data-dir ./data > .envrc
-  (eval \"$(batchyard env)\"; aws batch describe-job-queues)
+  (eval \"$(batchyard env)\" && aws batch describe-job-queues)
 
-Endpoints are set per service, so that S3 and everything else go on to AWS.")]
+Endpoints of other services stay as they are, but the shell's keys are then Batchyard's, which AWS does not know: use a
+shell of its own for this, or keep your own keys in a profile. On an error the output is `false`, so that eval fails.")]
 pub struct EnvArgs {}
 
-/// Runs the command: 1 when no server runs on this data folder.
+/// What the shell gets to evaluate instead of exports: without it `eval "$(batchyard env)" && aws …` would go on, to
+/// wherever the shell's own configuration leads.
+pub const FAIL: &str = "false";
+
+/// Runs the command: an error of code 1 when no server runs on this data folder.
 pub fn run(data_dir: &Path, console: &mut Console) -> Result<u8, CliError> {
     let server = local::find(data_dir)?;
     let (Some(server), Some(_)) = (server, local::process(data_dir)?) else {
-        console.note(format!(
+        return Err(CliError::Failed(format!(
             "no server runs on {0}; start one with `batchyard server --data-dir {0}`",
             data_dir.display()
-        ));
-        return Ok(FAILED);
+        )));
     };
     console.print(&exports(&server))?;
     Ok(0)
@@ -111,9 +115,9 @@ mod tests {
         .unwrap();
         fs::write(dir.path().join("run/pid"), format!("{} 1\n", std::process::id())).unwrap();
         let captured = Captured::new(None);
-        assert_eq!(run(dir.path(), &mut captured.console()).unwrap(), 1);
-        assert_eq!(captured.out(), "");
-        assert!(captured.err().contains("batchyard server"));
+        let error = run(dir.path(), &mut captured.console()).unwrap_err();
+        assert_eq!((error.exit_code(), captured.out().as_str()), (1, ""));
+        assert!(error.to_string().contains("batchyard server"));
         fs::write(dir.path().join("run/pid"), local::pid_line()).unwrap();
         assert_eq!(run(dir.path(), &mut captured.console()).unwrap(), 0);
     }

@@ -3,6 +3,7 @@
 //! One place for the codes that docs/cli.md promises. Texts are one line, lower case, and say what to do. Never here:
 //! printing (mod.rs does that once).
 
+use crate::config::SettingsError;
 use std::io;
 
 /// Everything went as asked.
@@ -108,8 +109,39 @@ impl From<io::Error> for CliError {
 
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(format!("{error:#}"))
+        if let Some(settings) = error.downcast_ref::<SettingsError>() {
+            return settings.into();
+        }
+        let refused = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let text = chain(&error);
+        if error.chain().any(refused) { Self::Denied(text) } else { Self::Failed(text) }
     }
+}
+
+impl From<&SettingsError> for CliError {
+    fn from(error: &SettingsError) -> Self {
+        match error {
+            SettingsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Self::Denied(format!("{error}; run this as the user who runs the server, or with sudo"))
+            }
+            _ => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+/// An error and its causes on one line. A cause that a text above already tells is not told again.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|c| !c.is_empty()) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -127,6 +159,30 @@ mod tests {
         assert_eq!(api("ClientException", 400, "jobQueue x does not exist."), NOT_FOUND);
         assert_eq!(api("ClientException", 400, "memory must be at least 4"), FAILED);
         assert_eq!(api("ServerException", 500, "later"), FAILED);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = || io::Error::from(io::ErrorKind::NotFound);
+        let told = anyhow::Error::new(io()).context(format!("cannot open x: {}", io()));
+        assert_eq!(CliError::from(told).to_string(), format!("cannot open x: {}", io()));
+        let untold = CliError::from(anyhow::Error::new(io()).context("cannot open x"));
+        assert_eq!((untold.to_string(), untold.exit_code()), (format!("cannot open x: {}", io()), FAILED));
+    }
+
+    #[test]
+    fn a_server_that_cannot_start_says_whose_fault_it_is_by_code() {
+        let unreadable = |kind: io::ErrorKind| SettingsError::Unreadable {
+            path: "/x/batchyard.toml".into(),
+            source: kind.into(),
+        };
+        let code = |error: anyhow::Error| CliError::from(error).exit_code();
+        assert_eq!(code(SettingsError::Conflict("a and b".into()).into()), USAGE);
+        assert_eq!(code(unreadable(io::ErrorKind::NotFound).into()), USAGE);
+        assert_eq!(code(unreadable(io::ErrorKind::PermissionDenied).into()), DENIED);
+        let lock = anyhow::Error::new(io::Error::from(io::ErrorKind::PermissionDenied)).context("lock");
+        assert_eq!(code(lock), DENIED);
+        assert_eq!(code(anyhow::anyhow!("another server")), FAILED);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::error::CliError;
 use super::output::{Cell, Column, Console, Format, Listed, Look};
 use super::units;
+use crate::config::Settings;
 use crate::images::{ImageError, ImageKind, ImageOptions, ImageStore, ImageSummary, ResolvedImage};
 use batchyard_supervisor::Task;
 use clap::{Args, Subcommand};
@@ -27,6 +28,17 @@ These work on the data folder of this machine, as the user who runs the server."
 pub struct ImageArgs {
     #[command(subcommand)]
     command: ImageCommand,
+}
+
+impl ImageArgs {
+    /// The forms in which the result can be had; none: it is no listing.
+    pub fn formats(&self) -> &'static [Format] {
+        match self.command {
+            ImageCommand::Ls => Format::ALL,
+            ImageCommand::Import { .. } | ImageCommand::Resolve { .. } => &[Format::Table, Format::Json],
+            ImageCommand::Rm { .. } => &[],
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,10 +150,10 @@ impl Listed for ImageRow {
 }
 
 /// Runs the command on the store of this data folder.
-pub fn run(args: &ImageArgs, data_dir: &Path, console: &mut Console) -> Result<u8, CliError> {
+pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Result<u8, CliError> {
+    let data_dir = &settings.data_dir;
     let folder = data_dir.join("images");
-    // Whether jobs may use it is the server's setting; to look at it is free.
-    let options = ImageOptions { allow_host: true, ..ImageOptions::default() };
+    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
     let store = ImageStore::open(&folder, options).map_err(|e| error(&e))?;
     match &args.command {
         ImageCommand::Import { archive, name } => import(&store, archive, name.as_deref(), console)?,
@@ -176,7 +188,7 @@ fn import(
     };
     let done = done.map_err(|e| error(&e))?;
     console.clear_progress();
-    if matches!(console.format, Some(Format::Json | Format::Jsonl)) {
+    if matches!(console.format, Some(Format::Json)) {
         let images: Vec<_> = done
             .images
             .iter()
@@ -213,12 +225,20 @@ fn remove(
     console: &mut Console,
 ) -> Result<(), CliError> {
     let used = digests_in_use(store, data_dir)?;
+    let listed = store.list().map_err(|e| error(&e))?;
+    let builtin: HashSet<String> =
+        listed.into_iter().filter(|i| i.builtin).filter_map(|i| i.reference).collect();
     for image in images {
         let gone = store.remove(image, &|digest| used.contains(digest)).map_err(|e| error(&e))?;
         let kept =
             if gone.kept_in_use { "; a job uses it, so its content stays until that has ended" } else { "" };
+        let back = if gone.references.iter().any(|name| builtin.contains(name)) {
+            "; it is built in and comes back at the next use"
+        } else {
+            ""
+        };
         console.line(format!(
-            "removed {} ({} layers, {}){kept}",
+            "removed {} ({} layers, {}){kept}{back}",
             if gone.references.is_empty() { image.clone() } else { gone.references.join(" ") },
             gone.layers,
             units::bytes(gone.bytes)
@@ -257,7 +277,7 @@ fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>
 fn show(image: &ResolvedImage, console: &mut Console) -> Result<(), CliError> {
     let config = &image.config;
     let kind = if image.kind == ImageKind::Host { "host" } else { "layers" };
-    if matches!(console.format, Some(Format::Json | Format::Jsonl)) {
+    if matches!(console.format, Some(Format::Json)) {
         return console.json(&json!({
             "schemaVersion": super::output::SCHEMA_VERSION,
             "name": image.reference, "digest": image.digest, "kind": kind, "layers": image.layers,
@@ -294,6 +314,10 @@ fn error(error: &ImageError) -> CliError {
         ImageError::NotFound { .. } => CliError::NotFound(text),
         ImageError::BadReference { .. } | ImageError::NeedsName { .. } | ImageError::ReservedName { .. } => {
             CliError::Usage(text)
+        }
+        ImageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => CliError::NotFound(text),
+        ImageError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            CliError::Denied(text)
         }
         _ => CliError::Failed(text),
     }

@@ -15,7 +15,8 @@ struct Line {
 fn image(dir: &Path, words: &[&str], format: Option<Format>) -> (Result<u8, CliError>, String) {
     let args = Line::try_parse_from(["image"].iter().chain(words)).unwrap().args;
     let captured = Captured::new(format);
-    let code = run(&args, dir, &mut captured.console());
+    let settings = Settings { data_dir: dir.into(), host_image: false, ..Settings::default() };
+    let code = run(&args, &settings, &mut captured.console());
     (code, captured.out())
 }
 
@@ -83,5 +84,6 @@ fn an_unknown_image_is_not_found() {
     let dir = TempDir::new();
     assert_eq!(image(dir.path(), &["rm", "nope:1"], None).0.unwrap_err().exit_code(), 3);
     assert_eq!(image(dir.path(), &["resolve", "No Name"], None).0.unwrap_err().exit_code(), 2);
-    assert_eq!(image(dir.path(), &["import", "/nonexistent.tar"], None).0.unwrap_err().exit_code(), 1);
+    assert_eq!(image(dir.path(), &["import", "/nonexistent.tar"], None).0.unwrap_err().exit_code(), 3);
+    assert!(image(dir.path(), &["resolve", "host"], None).0.unwrap_err().to_string().contains("host_image"));
 }

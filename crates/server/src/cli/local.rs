@@ -57,7 +57,11 @@ pub fn find(data_dir: &Path) -> Result<Option<Server>, CliError> {
 fn read(path: &Path) -> Result<Option<String>, CliError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(CliError::Usage(format!(
+            "{} cannot be read, because a part of it is a file and no folder; choose another data folder",
+            path.display()
+        ))),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(CliError::Denied(format!(
             "{} belongs to another user; run this as the user who runs the server, or with sudo",
             path.display()

@@ -30,12 +30,13 @@ pub mod terminate;
 #[path = "tests/testing.rs"]
 mod testing;
 pub mod units;
+mod usage;
 pub mod wait;
 
-use crate::config as settings;
+use crate::config::{self as settings, Settings};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
-use client::config::{self, Options};
+use client::config::{self, Folder, Options};
 use error::CliError;
 use output::{Console, Format};
 use std::path::PathBuf;
@@ -66,20 +67,21 @@ pub struct Cli {
 /// What all commands take.
 #[derive(Debug, Args)]
 struct Globals {
-    /// Endpoint of all services; else AWS_ENDPOINT_URL_BATCH, …_CLOUDWATCH_LOGS, AWS_ENDPOINT_URL, the aws files
+    /// Endpoint of all services, for clients; else AWS_ENDPOINT_URL_BATCH, …_CLOUDWATCH_LOGS, AWS_ENDPOINT_URL, the aws
+    /// files
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     endpoint_url: Option<String>,
-    /// Region; else AWS_REGION, AWS_DEFAULT_REGION, the aws files
+    /// Region; else for clients AWS_REGION, AWS_DEFAULT_REGION, the aws files, and for `server` its settings
     #[arg(long, global = true, help_heading = "Global options")]
     region: Option<String>,
-    /// Profile of the aws files; else AWS_PROFILE
+    /// Profile of the aws files, for clients; else AWS_PROFILE
     #[arg(long, global = true, help_heading = "Global options")]
     profile: Option<String>,
     /// Data folder of a server on this machine: talk to that server; else BATCHYARD_DATA_DIR, then
     /// /var/lib/batchyard for root and ~/.local/share/batchyard for others
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     data_dir: Option<PathBuf>,
-    /// Form of the output
+    /// Form of the output, for commands that list or show
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
     output: Option<Format>,
     /// No colours; NO_COLOR does the same
@@ -114,18 +116,15 @@ pub struct Hooks {
 
 /// Reads the command line, runs the command, prints its error if it has one, and gives the exit code.
 pub fn main(hooks: &Hooks) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::explain(&error, std::env::args_os()),
+    };
     let mut console = Console::standard(cli.globals.output, cli.globals.no_color);
     match cli.dispatch(hooks, &mut console) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            console.clear_progress();
-            if !error.is_silent() {
-                console.note(format!("batchyard: {error}"));
-                if let Some(hint) = cli.globals.hint(&error) {
-                    console.note(hint);
-                }
-            }
+            cli.tell(&error, &mut console);
             ExitCode::from(error.exit_code())
         }
     }
@@ -134,6 +133,7 @@ pub fn main(hooks: &Hooks) -> ExitCode {
 impl Cli {
     fn dispatch(&self, hooks: &Hooks, console: &mut Console) -> Result<u8, CliError> {
         let Self { globals, command } = self;
+        usage::check(globals, command)?;
         let client = || globals.client();
         match command {
             Command::Server(flags) => {
@@ -143,10 +143,16 @@ impl Cli {
                 (hooks.server)(flags)?;
                 Ok(error::OK)
             }
-            Command::Stop(args) => stop::run(args, &globals.local_dir(), globals.local_client(), console),
-            Command::Env(_) => env::run(&globals.local_dir(), console),
-            Command::Image(args) => image::run(args, &globals.local_dir(), console),
-            Command::Doctor(_) => doctor::run(&globals.local_dir(), globals.local_client(), console),
+            Command::Stop(args) => {
+                let dir = globals.settings()?.data_dir;
+                stop::run(args, &dir, local_client(&dir), console)
+            }
+            Command::Env(_) => env::run(&globals.settings()?.data_dir, console),
+            Command::Image(args) => image::run(args, &globals.settings()?, console),
+            Command::Doctor(_) => {
+                let dir = globals.settings()?.data_dir;
+                doctor::run(&dir, local_client(&dir), console)
+            }
             Command::Run(args) => run::run(args, &client()?, console),
             Command::Ps(args) => ps::run(args, &client()?, console),
             Command::Show(args) => show::run(args, &client()?, console),
@@ -159,14 +165,14 @@ impl Cli {
 }
 
 impl Globals {
-    /// The data folder that a command of this machine works on: the one that a server started here would take.
-    fn local_dir(&self) -> PathBuf {
-        let dir = self.data_dir.clone().unwrap_or_else(|| {
-            // Settings that a server would refuse must not keep other commands from working.
-            let loaded = settings::load(&settings::Flags::default(), std::env::vars_os());
-            loaded.map(|l| l.settings).unwrap_or_default().data_dir
-        });
-        std::path::absolute(&dir).unwrap_or(dir)
+    /// The settings that a server started here would have, as far as other commands need them: which data folder, for
+    /// one. What a server would refuse is an error, since its defaults would lead to another server's folder.
+    fn settings(&self) -> Result<Settings, CliError> {
+        let of_flag = self.data_dir.iter().map(|dir| ("data_dir", dir.to_string_lossy().into_owned()));
+        let flags = settings::Flags { config: None, values: of_flag.collect() };
+        let found = settings::read(&flags, std::env::vars_os()).map_err(|e| CliError::from(&e))?;
+        let dir = self.data_dir.clone().unwrap_or_else(|| found.data_dir.clone());
+        Ok(Settings { data_dir: std::path::absolute(&dir).unwrap_or(dir), ..found })
     }
 
     /// A client of whatever the flags, the aws configuration or this machine name.
@@ -175,32 +181,62 @@ impl Globals {
             endpoint_url: self.endpoint_url.clone(),
             region: self.region.clone(),
             profile: self.profile.clone(),
-            data_dir: self.data_dir.clone(),
-            default_data_dir: self.local_dir(),
+            folder: self.folder()?,
         };
         config::resolve(&options, &|name| std::env::var(name).ok()).map(Client::new)
     }
 
-    /// For those who mean the server on this machine and whose aws configuration leads to AWS.
-    fn hint(&self, error: &CliError) -> Option<String> {
-        if matches!(error, CliError::Usage(_)) || !self.client().ok()?.is_aws() {
-            return None;
+    fn folder(&self) -> Result<Folder, CliError> {
+        let elsewhere = self.endpoint_url.is_some() || self.profile.is_some();
+        if self.data_dir.is_none() && elsewhere {
+            return Ok(Folder::Unasked);
         }
-        let dir = self.local_dir();
-        local::process(&dir).ok()??;
-        Some(format!(
-            "that was AWS, which your aws configuration names; for the server on this machine add --data-dir {}, or \
-             `eval \"$(batchyard env)\"`",
-            dir.display()
-        ))
+        let dir = self.settings()?.data_dir;
+        let by_variable = std::env::var_os("BATCHYARD_DATA_DIR").is_some_and(|v| !v.is_empty());
+        Ok(match &self.data_dir {
+            Some(_) => Folder::Flag(dir),
+            None if by_variable => Folder::Variable(dir),
+            None => Folder::Default(dir),
+        })
+    }
+}
+
+impl Cli {
+    /// Prints why the command ended.
+    fn tell(&self, error: &CliError, console: &mut Console) {
+        console.clear_progress();
+        if error.is_silent() {
+            return;
+        }
+        if matches!(self.command, Command::Env(_)) {
+            // Nobody may be left to read it; then there is nothing that could go on.
+            let _ = console.line(env::FAIL);
+        }
+        console.note(format!("batchyard: {error}"));
+        if let Some(hint) = self.hint(error) {
+            console.note(hint);
+        }
     }
 
-    /// A client of the server of the data folder, whatever else is configured: stopping one server must never end the
-    /// jobs of another.
-    fn local_client(&self) -> Result<Client, CliError> {
-        let options = Options { data_dir: Some(self.local_dir()), ..Options::default() };
-        config::resolve(&options, &|_| None).map(Client::new)
+    /// For those who mean the server that root runs on this machine and whose aws configuration leads to AWS.
+    fn hint(&self, error: &CliError) -> Option<&'static str> {
+        let here = usage::is_local(&self.command) || self.globals.endpoint_url.is_some();
+        if here || self.globals.profile.is_some() || matches!(error, CliError::Usage(_)) {
+            return None;
+        }
+        let other =
+            !rustix::process::geteuid().is_root() && std::path::Path::new("/var/lib/batchyard").exists();
+        (other && self.globals.client().ok()?.is_aws()).then_some(
+            "that was AWS, which your aws configuration names; for the server that root runs on this machine use sudo",
+        )
     }
+}
+
+/// A client of the server of the data folder, whatever else is configured: stopping one server must never end the jobs
+/// of another.
+fn local_client(dir: &std::path::Path) -> Result<Client, CliError> {
+    let options = Options { folder: Folder::Flag(dir.into()), ..Options::default() };
+    config::resolve(&options, &|_| None).map(Client::new)
 }
 
 #[cfg(test)]
@@ -261,5 +297,20 @@ mod tests {
         let captured = testing::Captured::new(None);
         let error = cli.dispatch(&hooks, &mut captured.console()).unwrap_err();
         assert_eq!(error.to_string(), "it was called");
+    }
+
+    #[test]
+    fn an_env_that_fails_makes_eval_fail() {
+        let dir = testing::TempDir::new();
+        let cli =
+            Cli::try_parse_from(["batchyard", "env", "--data-dir", dir.path().to_str().unwrap()]).unwrap();
+        let captured = testing::Captured::new(None);
+        let hooks = Hooks { server: |_| Ok(()) };
+        let error = cli.dispatch(&hooks, &mut captured.console()).unwrap_err();
+        cli.tell(&error, &mut captured.console());
+        assert!(captured.err().starts_with("batchyard: no server runs on "), "{}", captured.err());
+        let script = format!("eval '{}' && echo went on", captured.out());
+        let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(shell.stdout).unwrap(), "");
     }
 }

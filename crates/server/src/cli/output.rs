@@ -13,6 +13,9 @@ use std::io::{self, IsTerminal, Write};
 /// Version of the JSON that listings print; raised only when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Columns of a terminal that does not tell (a serial line says 0).
+const PLAIN_WIDTH: u16 = 80;
+
 /// `-o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -28,6 +31,11 @@ pub enum Format {
     Csv,
     /// Ids only, one a line.
     Id,
+}
+
+impl Format {
+    /// Every form, for what is a listing.
+    pub const ALL: &'static [Self] = &[Self::Table, Self::Wide, Self::Json, Self::Jsonl, Self::Csv, Self::Id];
 }
 
 /// How a cell looks on a terminal.
@@ -148,13 +156,13 @@ impl Console {
         let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         let size = tty.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten();
-        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).filter(|w| *w > 0);
         Self {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             format,
             color: tty && !no_color && !dumb && !set("NO_COLOR"),
-            width: size.map(|s| s.ws_col).filter(|w| *w > 0).or(columns.filter(|_| tty)),
+            width: tty.then(|| size.map(|s| s.ws_col).filter(|w| *w > 0).or(columns).unwrap_or(PLAIN_WIDTH)),
             progress: io::stderr().is_terminal() && !dumb,
             progress_shown: false,
         }
@@ -192,7 +200,8 @@ impl Console {
     /// Replaces the one changing line on standard error; nothing when that is no terminal.
     pub fn progress(&mut self, text: &str) {
         if self.progress {
-            let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |s| s.ws_col.max(20));
+            let known = rustix::termios::tcgetwinsize(io::stderr()).ok().map(|s| s.ws_col);
+            let width = known.filter(|w| *w > 0).unwrap_or(PLAIN_WIDTH).max(20);
             let text: String = text.chars().take(usize::from(width) - 1).collect();
             let _ = write!(self.err, "\r\x1b[K{text}");
             let _ = self.err.flush();

@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 /// How long a second Ctrl-C may take to mean "terminate".
 const SECOND_PRESS: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1500 });
 
+/// How long a job may wait before that is told to those who have no terminal.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 2 });
+
 /// Submit a job, stream its log, exit with its code.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   batchyard run busybox -- sh -c 'echo hello; exit 7'
-  batchyard run -d --name nightly --cpus 4 --memory 8g --mount .:/data tools -- make -C /data all
+  batchyard run -d --name nightly --cpus 1 --memory 1g --mount .:/data tools -- make -C /data all
   batchyard run --attempts 3 --timeout 10m --env MODE=test --env-file job.env busybox -- ./job
 
 Ctrl-C once leaves the job running, twice ends it. Exits with the job's code; 1 when it failed without one.")]
@@ -38,7 +41,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub name: Option<String>,
     /// vCPUs
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = units::vcpus)]
     pub cpus: u32,
     /// Memory: MiB, or with a unit (512m, 2g)
     #[arg(long, default_value = "512", value_parser = units::mebibytes)]
@@ -96,6 +99,9 @@ struct Attached<'a> {
     /// When Ctrl-C was pressed first.
     pressed: Option<Instant>,
     terminated: bool,
+    began: Instant,
+    /// Why the job waits, as it was told last.
+    told: String,
 }
 
 impl<'a> Attached<'a> {
@@ -106,7 +112,8 @@ impl<'a> Attached<'a> {
         id: &'a str,
         kill_on_exit: bool,
     ) -> Self {
-        Self { client, console, interrupts, id, kill_on_exit, pressed: None, terminated: false }
+        let (began, told) = (Instant::now(), String::new());
+        Self { client, console, interrupts, id, kill_on_exit, pressed: None, terminated: false, began, told }
     }
 
     fn follow(mut self) -> Result<u8, CliError> {
@@ -142,7 +149,7 @@ impl<'a> Attached<'a> {
                     Some(true) => pace.wrote(),
                     _ => {}
                 }
-                show_progress(self.console, job);
+                self.show_progress(job);
             }
             if away {
                 self.console.progress("the server is away; its jobs go on");
@@ -181,6 +188,28 @@ impl<'a> Attached<'a> {
         }
     }
 
+    /// Why the job waits: one changing line on a terminal, elsewhere a line each time the reason changes.
+    fn show_progress(&mut self, job: &Job) {
+        // From here on the log speaks.
+        if job.state().is_some_and(|s| s >= State::Running) {
+            self.console.clear_progress();
+            return;
+        }
+        let id = &job.id()[..8.min(job.id().len())];
+        let reason = job.reason();
+        if self.console.progress {
+            let reason = reason.map(|r| format!(": {r}")).unwrap_or_default();
+            let since = job.created().map(|t| units::length(units::now_ms() - t)).unwrap_or_default();
+            self.console.progress(&format!("{id} {since} {}{reason}", job.status()));
+        } else if let Some(reason) = reason
+            && reason != self.told
+            && self.began.elapsed() >= PATIENCE
+        {
+            self.console.note(format!("job {id} is {}: {reason}", job.status()));
+            self.told = reason.to_string();
+        }
+    }
+
     fn late_lines(&mut self, tail: &mut Tail<'_>, job: &Job) -> Result<(), CliError> {
         let until = Instant::now() + tail.lag();
         while Instant::now() < until {
@@ -205,17 +234,6 @@ impl<'a> Attached<'a> {
 pub fn print_events(console: &mut Console, events: &[super::client::calls::Event]) -> Result<(), CliError> {
     let text: String = events.iter().map(|e| format!("{}\n", e.text.trim_end_matches('\n'))).collect();
     console.print(&text)
-}
-
-fn show_progress(console: &mut Console, job: &Job) {
-    // From here on the log speaks.
-    if job.state().is_some_and(|s| s >= State::Running) {
-        console.clear_progress();
-        return;
-    }
-    let reason = job.reason().map(|r| format!(": {r}")).unwrap_or_default();
-    let since = job.created().map(|t| units::length(units::now_ms() - t)).unwrap_or_default();
-    console.progress(&format!("{} {since} {}{reason}", &job.id()[..8.min(job.id().len())], job.status()));
 }
 
 #[cfg(test)]

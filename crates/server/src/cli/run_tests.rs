@@ -71,6 +71,26 @@ fn the_log_is_printed_once_and_the_code_is_the_jobs() {
 }
 
 #[test]
+fn without_a_terminal_each_reason_to_wait_is_a_line() {
+    let calls = Calls::default();
+    let waits = |reason: &str| stage("RUNNABLE", json!({ "statusReason": reason }));
+    let stages = vec![
+        waits("no room"),
+        waits("no room"),
+        waits("the image is read"),
+        stage("RUNNING", json!({"statusReason": "not told"})),
+        ended("SUCCEEDED", PLAIN, json!({"exitCode": 0})),
+    ];
+    let (code, out, err) = attached(&endpoint(stages, &calls, |_| {}), &quiet(), false);
+    assert_eq!((code.unwrap(), out.as_str()), (0, ""));
+    let short = &id()[..8];
+    assert_eq!(
+        err,
+        format!("job {short} is RUNNABLE: no room\njob {short} is RUNNABLE: the image is read\n")
+    );
+}
+
+#[test]
 fn success_is_0() {
     let calls = Calls::default();
     let stages = vec![ended("SUCCEEDED", PLAIN, json!({"exitCode": 0, "logStreamName": "s"}))];

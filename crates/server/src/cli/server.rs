@@ -15,7 +15,7 @@ Examples:
   batchyard server --config /etc/batchyard.toml --region eu-west-1 --account 123456789012
 
 Every flag may also stand in the settings file and in a BATCHYARD_* variable; a flag goes before a variable, a variable
-before the file.")]
+before the file. Without --region the region is that of the settings; AWS_REGION is for clients.")]
 pub struct ServerFlags {
     /// Address and port to listen on [default: 127.0.0.1:9740]
     #[arg(long, value_name = "ADDR:PORT")]

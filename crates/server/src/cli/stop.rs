@@ -4,7 +4,7 @@
 
 use super::client::Client;
 use super::client::calls::Depth;
-use super::error::{CliError, FAILED, NOT_FOUND};
+use super::error::CliError;
 use super::follow::Pace;
 use super::job::State;
 use super::local::{self, Process};
@@ -42,8 +42,7 @@ pub fn run(
     console: &mut Console,
 ) -> Result<u8, CliError> {
     let Some(server) = local::process(data_dir)? else {
-        console.note(format!("no server runs on {}", data_dir.display()));
-        return Ok(NOT_FOUND);
+        return Err(CliError::NotFound(format!("no server runs on {}", data_dir.display())));
     };
     if args.terminate_jobs {
         terminate_all(&client?, args.stop_timeout, console)?;
@@ -102,12 +101,11 @@ fn stop(
         console.line(text)?;
         return Ok(0);
     }
-    console.note(format!(
+    Err(CliError::Failed(format!(
         "the server (process {}) has not ended after {}s; its log says why, `kill -9 {0}` ends it at once and loses nothing",
         server.pid.as_raw_pid(),
         longest.as_secs()
-    ));
-    Ok(FAILED)
+    )))
 }
 
 /// Whether the process ended within this time.
@@ -260,7 +258,8 @@ mod tests {
         let captured = Captured::new(None);
         let away = || Ok(client_at("http://127.0.0.1:9"));
         let empty = TempDir::new();
-        assert_eq!(run(&args(false), empty.path(), away(), &mut captured.console()).unwrap(), 3);
+        let none = run(&args(false), empty.path(), away(), &mut captured.console());
+        assert_eq!(none.unwrap_err().exit_code(), 3);
         let (dir, mut child, _stdin) = server();
         assert_eq!(run(&args(false), dir.path(), away(), &mut captured.console()).unwrap(), 0);
         assert!(child.wait().unwrap().success());

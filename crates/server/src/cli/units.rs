@@ -50,6 +50,12 @@ pub fn mebibytes(text: &str) -> Result<u64, String> {
     Ok(size.round() as u64)
 }
 
+/// Reads a number of vCPUs, which for jobs of EC2 environments is whole.
+pub fn vcpus(text: &str) -> Result<u32, String> {
+    let whole = text.trim().parse::<u32>().ok().filter(|n| *n > 0);
+    whole.ok_or_else(|| format!("`{text}` is no number of vCPUs; write a whole number, 1 or more"))
+}
+
 /// `2026-01-31 12:00:00Z` for milliseconds since the epoch.
 pub fn stamp(ms: i64) -> String {
     match Timestamp::from_millisecond(ms) {
@@ -118,6 +124,14 @@ mod tests {
         assert_eq!(mebibytes("1.5GiB"), Ok(1536));
         for bad in ["", "g", "-4", "0", "5x", "1e30g"] {
             assert!(mebibytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn vcpus_are_whole() {
+        assert_eq!(vcpus("4"), Ok(4));
+        for bad in ["0.5", "0", "-1", ""] {
+            assert!(vcpus(bad).unwrap_err().contains("whole number"), "{bad}");
         }
     }
 

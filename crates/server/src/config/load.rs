@@ -63,23 +63,48 @@ pub fn load(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, SettingsError> {
     let variables = ours(variables)?;
-    let get = |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let (settings, file) = layered(flags, &variables)?;
+    settings.check()?;
+    let get = |name: &str| value_of(&variables, name);
+    let given_credentials =
+        Credentials::from_parts(get("BATCHYARD_ACCESS_KEY_ID"), get("BATCHYARD_SECRET_ACCESS_KEY"))?;
+    Ok(Loaded { settings, file, given_credentials })
+}
+
+/// The settings as commands other than the server take them: the same sources, without the checks that only matter to
+/// who opens the API. A server may have been given by flag what makes them whole.
+///
+/// # Errors
+/// A file that was named is missing or cannot be read; a setting is unknown or has a value it cannot have.
+pub fn read(
+    flags: &Flags,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Settings, SettingsError> {
+    layered(flags, &ours(variables)?).map(|(settings, _)| settings)
+}
+
+/// The sources on top of each other, and the file that was read.
+fn layered(
+    flags: &Flags,
+    variables: &[(String, String)],
+) -> Result<(Settings, Option<PathBuf>), SettingsError> {
     let mut over = Settings::default();
-    apply_variables(&mut over, &variables)?;
+    apply_variables(&mut over, variables)?;
     apply_flags(&mut over, flags)?;
-    let named = flags.config.clone().or_else(|| get("BATCHYARD_CONFIG").map(PathBuf::from));
+    let named = flags.config.clone().or_else(|| value_of(variables, "BATCHYARD_CONFIG").map(PathBuf::from));
     let file = find_file(named, &over.data_dir)?;
 
     let mut settings = Settings::default();
     if let Some((path, text)) = &file {
         apply_file(&mut settings, path, text)?;
     }
-    apply_variables(&mut settings, &variables)?;
+    apply_variables(&mut settings, variables)?;
     apply_flags(&mut settings, flags)?;
-    settings.check()?;
-    let given_credentials =
-        Credentials::from_parts(get("BATCHYARD_ACCESS_KEY_ID"), get("BATCHYARD_SECRET_ACCESS_KEY"))?;
-    Ok(Loaded { settings, file: file.map(|(path, _)| path), given_credentials })
+    Ok((settings, file.map(|(path, _)| path)))
+}
+
+fn value_of(variables: &[(String, String)], name: &str) -> Option<String> {
+    variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }
 
 /// Our variables as text. An empty one counts as not set.
@@ -177,6 +202,12 @@ fn find_file(named: Option<PathBuf>, data_dir: &Path) -> Result<Option<(PathBuf,
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok(Some((path, text))),
             Err(error) if !must_exist && error.kind() == ErrorKind::NotFound => {}
+            Err(error) if !must_exist && error.kind() == ErrorKind::NotADirectory => {
+                return Err(SettingsError::Conflict(format!(
+                    "the data folder {} is, or lies under, a file; choose a folder",
+                    data_dir.display()
+                )));
+            }
             Err(source) => return Err(SettingsError::Unreadable { path, source }),
         }
     }

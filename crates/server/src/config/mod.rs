@@ -10,7 +10,7 @@ mod reference;
 mod settings;
 
 pub use error::SettingsError;
-pub use load::{Flags, Loaded, load};
+pub use load::{Flags, Loaded, load, read};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 
 Every setting has a default and may stand in a TOML file, in a variable, and as a flag of `batchyard server` (see
 `batchyard server --help` for those that have one). A flag goes before a variable, a variable before the file. What is
-not listed here is refused.
+not listed here is refused, by the server and by every command that looks for its data folder.
 
 The file is the one that `--config` or `BATCHYARD_CONFIG` names; else `batchyard.toml` in the data folder; else
 `/etc/batchyard.toml`. One file is read, and it holds keys without sections:

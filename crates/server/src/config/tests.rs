@@ -159,6 +159,23 @@ fn plain_http_beyond_loopback_must_be_asked_for() {
 }
 
 #[test]
+fn other_commands_need_no_whole_settings_but_right_ones() {
+    let folder = Folder::with("listen = '0.0.0.0:1'");
+    let flags = Flags { config: Some(folder.file()), values: Vec::new() };
+    let of = |name: &str, value: &str| read(&flags, [(name.into(), value.into())]);
+    assert_eq!(of("BATCHYARD_ACCESS_KEY_ID", "x").unwrap().listen.to_string(), "0.0.0.0:1");
+    assert!(matches!(of("BATCHYARD_TYPO", "1"), Err(SettingsError::Unknown { .. })));
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_said_so() {
+    let folder = Folder::with("");
+    let file = folder.file().display().to_string();
+    let message = from(None, &[], &[("data_dir", &file)]).unwrap_err().to_string();
+    assert!(message.contains(&file) && message.contains("choose a folder"), "{message}");
+}
+
+#[test]
 fn credentials_are_taken_from_the_environment() {
     let folder = Folder::with("");
     let pair = [("BATCHYARD_ACCESS_KEY_ID", "AKID"), ("BATCHYARD_SECRET_ACCESS_KEY", "12345678")];

@@ -1,8 +1,8 @@
 //! Where to send requests and with which keys: flags, AWS_* variables, the aws files, then a server on this machine.
 //!
-//! The order is that of the aws programs, so that what works with `aws batch` works here (spec clients §1). Only when
-//! they would find neither endpoint nor keys, a readable data folder of a server on this machine is used; `--data-dir`
-//! asks for it outright. Never here: sending, signing.
+//! The order is that of the aws programs, so that what works with `aws batch` works here (spec clients §1), with one
+//! difference: who named a data folder means the server there, and where no endpoint is configured, a server that runs
+//! on this machine goes before AWS. Never here: sending, signing.
 
 use super::ini::Ini;
 use super::sign::Credentials;
@@ -20,10 +20,22 @@ pub struct Options {
     pub region: Option<String>,
     /// Profile of the aws files.
     pub profile: Option<String>,
-    /// Data folder, asked for by flag: use the server of this folder.
-    pub data_dir: Option<PathBuf>,
-    /// Data folder to look into when nothing else is configured.
-    pub default_data_dir: PathBuf,
+    /// Data folder of a server on this machine.
+    pub folder: Folder,
+}
+
+/// A data folder, with how much it was asked for.
+#[derive(Debug, Clone, Default)]
+pub enum Folder {
+    /// None is to be looked at.
+    #[default]
+    Unasked,
+    /// Nobody named it: it counts where no endpoint is configured, and while its server runs.
+    Default(PathBuf),
+    /// Named by `BATCHYARD_DATA_DIR`: never AWS instead, but a configured endpoint when it holds no server.
+    Variable(PathBuf),
+    /// Named by `--data-dir`: this and nothing else.
+    Flag(PathBuf),
 }
 
 /// The services that the commands speak to.
@@ -73,18 +85,22 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Finds endpoint, region and keys. Errors: nothing found, or a profile that does not exist.
 pub fn resolve(options: &Options, env: Env<'_>) -> Result<Settings, CliError> {
-    if let Some(dir) = &options.data_dir {
-        let server = local::find(dir)?.ok_or_else(|| no_server(dir))?;
+    let sources = Sources::new(options, env);
+    if let Some(server) = local_server(options, &sources)? {
         return Ok(of_local(options, server));
     }
-    let sources = Sources::new(options, env)?;
+    sources.check_profile()?;
     let credentials = sources.credentials()?;
-    if credentials.is_none() && !sources.names_endpoint() && sources.explicit_profile.is_none() {
-        let server = local::find(&options.default_data_dir)?.ok_or_else(|| {
+    if credentials.is_none()
+        && !sources.names_endpoint()
+        && sources.explicit_profile.is_none()
+        && let Folder::Default(dir) = &options.folder
+    {
+        let server = local::find(dir)?.ok_or_else(|| {
             CliError::NotFound(format!(
                 "no server to talk to: the aws configuration names no endpoint and no credentials, and {} holds no \
                  server; start one with `batchyard server`",
-                options.default_data_dir.display()
+                dir.display()
             ))
         })?;
         return Ok(of_local(options, server));
@@ -102,6 +118,23 @@ pub fn resolve(options: &Options, env: Env<'_>) -> Result<Settings, CliError> {
         .ok_or_else(|| CliError::Usage("no region is configured; give --region or set AWS_REGION".into()))?;
     let endpoints = [Service::Batch, Service::Logs, Service::Sts].map(|s| sources.endpoint(s, &region));
     Ok(Settings { region, credentials, endpoints })
+}
+
+/// The server on this machine, where it goes before the aws configuration.
+fn local_server(options: &Options, sources: &Sources<'_>) -> Result<Option<local::Server>, CliError> {
+    let elsewhere = options.endpoint_url.is_some() || options.profile.is_some();
+    match &options.folder {
+        Folder::Flag(dir) => local::find(dir)?.ok_or_else(|| no_server(dir)).map(Some),
+        Folder::Variable(dir) if !elsewhere => match local::find(dir)? {
+            None if !sources.names_endpoint() => Err(no_server(dir)),
+            found => Ok(found),
+        },
+        Folder::Default(dir) if !elsewhere && !sources.names_endpoint() => match local::process(dir)? {
+            Some(_) => local::find(dir),
+            None => Ok(None),
+        },
+        _ => Ok(None),
+    }
 }
 
 fn no_server(dir: &Path) -> CliError {
@@ -131,7 +164,7 @@ struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    fn new(options: &'a Options, env: Env<'a>) -> Result<Self, CliError> {
+    fn new(options: &'a Options, env: Env<'a>) -> Self {
         let env_profile = || set(env, "AWS_PROFILE").or_else(|| set(env, "AWS_DEFAULT_PROFILE"));
         let explicit_profile = options.profile.clone().or_else(env_profile);
         let file = |variable: &str, name: &str| -> Ini {
@@ -140,23 +173,24 @@ impl<'a> Sources<'a> {
                 .or_else(|| set(env, "HOME").map(|h| Path::new(&h).join(".aws").join(name)));
             path.and_then(|p| fs::read_to_string(p).ok()).map(|text| Ini::parse(&text)).unwrap_or_default()
         };
-        let sources = Self {
+        Self {
             options,
             env,
             profile: explicit_profile.clone().unwrap_or_else(|| "default".into()),
             explicit_profile,
             config: file("AWS_CONFIG_FILE", "config"),
             shared: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-        };
-        match &sources.explicit_profile {
-            Some(p)
-                if p != "default" && !sources.shared.has(p) && !sources.config.has(&sources.section()) =>
-            {
+        }
+    }
+
+    fn check_profile(&self) -> Result<(), CliError> {
+        match &self.explicit_profile {
+            Some(p) if p != "default" && !self.shared.has(p) && !self.config.has(&self.section()) => {
                 Err(CliError::Usage(format!(
                     "the aws configuration has no profile {p}; `aws configure list-profiles` shows those there are"
                 )))
             }
-            _ => Ok(sources),
+            _ => Ok(()),
         }
     }
 

@@ -93,25 +93,66 @@ fn keys_that_cannot_be_followed_are_said_so() {
     assert!(matches!(&error, CliError::Denied(t) if t.contains("export-credentials")), "{error}");
 }
 
-#[test]
-fn a_server_on_this_machine_is_used_only_when_nothing_is_configured() {
+/// A data folder that a server left, which runs when `runs` says so.
+fn left_by_server(runs: bool) -> TempDir {
     let dir = TempDir::new();
     fs::create_dir(dir.path().join("run")).unwrap();
     fs::write(dir.path().join("run/endpoint"), "http://127.0.0.1:7\nus-west-1\n").unwrap();
-    fs::write(dir.path().join("credentials"), "[default]\naws_access_key_id=L\naws_secret_access_key=S\n")
-        .unwrap();
-    let options = Options { default_data_dir: dir.path().into(), ..Options::default() };
+    let keys = "[default]\naws_access_key_id=L\naws_secret_access_key=S\n";
+    fs::write(dir.path().join("credentials"), keys).unwrap();
+    if runs {
+        fs::write(dir.path().join("run/pid"), local::pid_line()).unwrap();
+    }
+    dir
+}
 
+fn at(folder: Folder) -> Options {
+    Options { folder, ..Options::default() }
+}
+
+const AWS: &str = "https://batch.us-east-1.amazonaws.com";
+const LOCAL: &str = "http://127.0.0.1:7";
+const ELSEWHERE: [(&str, &str); 1] = [("AWS_ENDPOINT_URL", "http://elsewhere:1")];
+
+fn endpoint_of(options: &Options, vars: &[(&str, &str)]) -> String {
+    resolve_with(options, vars, "", "").unwrap().endpoints[0].clone()
+}
+
+#[test]
+fn a_folder_that_nobody_named_goes_before_aws_while_its_server_runs() {
+    let (running, stopped) = (left_by_server(true), left_by_server(false));
+    let options = at(Folder::Default(running.path().into()));
+    assert_eq!(endpoint_of(&options, &KEYS), LOCAL);
+    assert_eq!(resolve_with(&options, &KEYS, "", "").unwrap().credentials.access_key_id, "L");
+    assert_eq!(endpoint_of(&options, &[("AWS_PROFILE", "gone")]), LOCAL);
+    assert_eq!(endpoint_of(&options, &with(&ELSEWHERE)), "http://elsewhere:1");
+    let by_flag = Options { endpoint_url: Some("http://flag:1".into()), ..options.clone() };
+    assert_eq!(endpoint_of(&by_flag, &KEYS), "http://flag:1");
+    let shared = "[dev]\naws_access_key_id=DEV\naws_secret_access_key=B\n";
+    let by_profile = Options { profile: Some("dev".into()), ..options.clone() };
+    assert_eq!(resolve_with(&by_profile, &KEYS, "", shared).unwrap().endpoints[0], AWS);
+    assert!(matches!(resolve_with(&options, &ELSEWHERE, "", ""), Err(CliError::Denied(_))));
+
+    let options = at(Folder::Default(stopped.path().into()));
+    assert_eq!(endpoint_of(&options, &KEYS), AWS);
     let local = resolve_with(&options, &[], "", "").unwrap();
-    assert_eq!((local.endpoints[1].as_str(), local.region.as_str()), ("http://127.0.0.1:7", "us-west-1"));
-    assert_eq!(local.credentials.access_key_id, "L");
-    let configured = resolve_with(&options, &KEYS, "", "").unwrap();
-    assert_eq!(configured.endpoints[0], "https://batch.us-east-1.amazonaws.com");
-    let asked_for = Options { data_dir: Some(dir.path().into()), ..Options::default() };
-    assert_eq!(resolve_with(&asked_for, &KEYS, "", "").unwrap().credentials.access_key_id, "L");
-
-    let endpoint_only = [("AWS_ENDPOINT_URL", "http://elsewhere:1")];
-    assert!(matches!(resolve_with(&options, &endpoint_only, "", ""), Err(CliError::Denied(_))));
-    let nowhere = Options { default_data_dir: "/nonexistent".into(), ..Options::default() };
+    assert_eq!((local.endpoints[1].as_str(), local.region.as_str()), (LOCAL, "us-west-1"));
+    let nowhere = at(Folder::Default("/nonexistent".into()));
     assert!(matches!(resolve_with(&nowhere, &[], "", ""), Err(CliError::NotFound(_))));
+}
+
+#[test]
+fn a_folder_that_was_named_never_leads_to_aws() {
+    let stopped = left_by_server(false);
+    let vars = with(&ELSEWHERE);
+    for folder in [Folder::Variable(stopped.path().into()), Folder::Flag(stopped.path().into())] {
+        assert_eq!(endpoint_of(&at(folder), &vars), LOCAL);
+    }
+    let empty = TempDir::new();
+    for folder in [Folder::Variable(empty.path().into()), Folder::Flag(empty.path().into())] {
+        assert!(matches!(resolve_with(&at(folder), &KEYS, "", ""), Err(CliError::NotFound(_))));
+    }
+    assert_eq!(endpoint_of(&at(Folder::Variable(empty.path().into())), &vars), "http://elsewhere:1");
+    let flag = at(Folder::Flag(empty.path().into()));
+    assert!(matches!(resolve_with(&flag, &vars, "", ""), Err(CliError::NotFound(_))));
 }
