@@ -14,4 +14,5 @@ pub mod images;
 pub mod logs;
 pub mod start;
 pub mod store;
+pub mod trash;
 pub mod wire;

@@ -105,6 +105,7 @@ fn open_machine(
 ) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
     let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
     let images = images::MachineImages::new(ImageStore::open(&data_dir.join("images"), options)?, data_dir);
+    images.collect();
     say("images", &images.describe());
     let (reports, from_machine) = mpsc::unbounded_channel();
     let machine = Machine::open(&machine_settings(settings, data_dir), Arc::new(images), reports)?;

@@ -21,10 +21,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+/// How long last words may take to be written.
+const SAY: Duration = Duration::from_secs(1);
 /// How long a closed connection is still read from, so that its client reads our last words instead of a reset.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
+/// The same for a client that had no place, or sent nothing that is a request.
+const LINGER_SHORT: Duration = Duration::from_secs(1);
 /// And how much.
-const LINGER_BYTES: usize = 16 << 20;
+const LINGER_BYTES: usize = 64 << 20;
 
 /// Why a connection ended.
 enum End {
@@ -101,24 +105,24 @@ async fn close(mut stream: TcpStream, end: End, refused: bool, unread: bool) {
     if let Some(kind) = last_words {
         say(&mut stream, &refusal::render(kind)).await;
     } else if unread && !matches!(end, End::Cut) {
-        linger(&mut stream).await;
+        linger(&mut stream, LINGER).await;
     }
 }
 
 /// Writes an answer to a connection that hyper does not have, and closes it.
 pub(super) async fn say(stream: &mut TcpStream, answer: &Bytes) {
     // The client may be gone or not listening: nobody is left to tell.
-    if let Ok(Ok(())) = timeout(LINGER, stream.write_all(answer)).await {
-        linger(stream).await;
+    if let Ok(Ok(())) = timeout(SAY, stream.write_all(answer)).await {
+        linger(stream, LINGER_SHORT).await;
     }
 }
 
 /// Closes our side and reads what the client still sends. Closing with unread input would reset the connection, and a
 /// reset can overtake the answer.
-async fn linger(stream: &mut TcpStream) {
+async fn linger(stream: &mut TcpStream, time: Duration) {
     let drain = async {
         stream.shutdown().await?;
-        let mut buffer = vec![0; 16 << 10];
+        let mut buffer = vec![0; 64 << 10];
         let mut read = 0;
         while read < LINGER_BYTES {
             match stream.read(&mut buffer).await? {
@@ -129,5 +133,5 @@ async fn linger(stream: &mut TcpStream) {
         std::io::Result::Ok(())
     };
     // Time over or an error: either way the socket is closed now.
-    let _ = timeout(LINGER, drain).await;
+    let _ = timeout(time, drain).await;
 }

@@ -5,6 +5,7 @@
 
 use super::ImageError;
 use super::error::At;
+use crate::trash;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = trash::remove(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the folder of an image import");
         }
     }
@@ -87,12 +88,7 @@ pub(super) fn clean(dir: &Path, _lock: &Lock) -> Result<(), ImageError> {
         let folder = File::open(&path).at(doing)?;
         if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             tracing::info!(path = %path.display(), "removing what an unfinished image import left");
-            let gone = if folder.metadata().at(doing)?.is_dir() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
-            gone.at(doing)?;
+            trash::remove(&path).at(doing)?;
         }
     }
     Ok(())

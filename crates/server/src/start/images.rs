@@ -2,9 +2,10 @@
 //!
 //! Never here: importing images.
 
-use crate::compute::machine::{Image, Images, cannot_pull};
+use crate::compute::machine::{Image, Images, cannot_pull, in_use};
 use crate::images::{ImageError, ImageKind, ImageStore, ResolvedImage, host_masks};
 use batchyard_supervisor::{Mount, MountKind};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Who a job in the host image is unless it names a user.
@@ -22,6 +23,19 @@ impl MachineImages {
         Self { store, data_dir: data_dir.to_path_buf() }
     }
 
+    /// Removes images whose name went while a job used them and whose jobs have ended since. For the start, before any
+    /// attempt is made. What can't be removed now stays for the next start.
+    pub fn collect(&self) {
+        let used = digests_in_use(&self.store, &self.data_dir);
+        let gone = used.and_then(|used| Ok(self.store.collect(&|digest| used.contains(digest))?));
+        match gone {
+            Ok(gone) => {
+                tracing::info!(layers = gone.layers, bytes = gone.bytes, "unused image content removed")
+            }
+            Err(error) => tracing::warn!(%error, "images that nothing uses any more are kept"),
+        }
+    }
+
     /// One line for start-up.
     pub fn describe(&self) -> String {
         let built_in = match self.store.ensure_builtin() {
@@ -31,6 +45,19 @@ impl MachineImages {
         let count = self.store.list().map_or(0, |l| l.len());
         format!("{count} images, {built_in}")
     }
+}
+
+/// Images whose layers some attempt has.
+fn digests_in_use(store: &ImageStore, data_dir: &Path) -> anyhow::Result<HashSet<String>> {
+    let layers = in_use::layers(data_dir)?;
+    let mut used = HashSet::new();
+    for image in store.list()? {
+        // A damaged image has no layers to find.
+        if store.resolve(&image.digest).is_ok_and(|found| found.layers.iter().any(|l| layers.contains(l))) {
+            used.insert(image.digest);
+        }
+    }
+    Ok(used)
 }
 
 /// What lies over the host's own root: its other file systems read-only, then empty folders and files over secrets.
@@ -79,5 +106,52 @@ fn image(found: ResolvedImage, data_dir: &Path) -> Image {
         stop_signal: c.stop_signal,
         volumes: c.volumes,
         masks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::machine::testing::TempFolder;
+    use crate::images::ImageOptions;
+    use batchyard_supervisor::{Container, TASK, Task};
+    use std::fs;
+
+    /// A root file system of one file of the caller's.
+    fn archive() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut head = tar::Header::new_gnu();
+        head.set_size(2);
+        head.set_mode(0o644);
+        head.set_uid(rustix::process::getuid().as_raw().into());
+        head.set_gid(rustix::process::getgid().as_raw().into());
+        head.set_cksum();
+        tar.append_data(&mut head, "name", &b"x\n"[..]).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn an_image_removed_in_use_goes_at_a_start_after_its_job() {
+        let data = TempFolder::new();
+        let store = ImageStore::open(&data.path().join("images"), ImageOptions::default()).unwrap();
+        store.import_reader(&archive()[..], Some("base:1")).unwrap();
+        let layer = store.resolve("base:1").unwrap().layers[0].clone();
+        let attempt = data.path().join("attempts/x");
+        fs::create_dir_all(&attempt).unwrap();
+        let layers = vec![layer.to_string_lossy().into_owned()];
+        let container = Container { name: "default".into(), layers, ..Container::default() };
+        let task = Task { task_id: "x".into(), containers: vec![container], ..Task::default() };
+        fs::write(attempt.join(TASK), task.encode()).unwrap();
+        assert!(store.remove("base:1", &|_| true).unwrap().kept_in_use);
+
+        let images = MachineImages::new(store, data.path());
+        images.collect();
+        assert!(layer.is_dir(), "its job has not ended");
+        fs::write(attempt.join(TASK), "damaged").unwrap();
+        images.collect();
+        assert!(layer.is_dir(), "what the job has is not known");
+        fs::remove_file(attempt.join(TASK)).unwrap();
+        images.collect();
+        assert!(!layer.exists() && images.store.list().unwrap().is_empty());
     }
 }

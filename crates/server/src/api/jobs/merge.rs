@@ -1,5 +1,6 @@
 //! A definition and a submission become one job (spec jobs §2.2, §2.3). Pure; never here: reading either.
 
+use super::container::{check_command, check_nul, check_types};
 use crate::error::ApiError;
 use batchyard_model::batch::*;
 use std::collections::BTreeMap;
@@ -12,12 +13,13 @@ pub fn container(
 ) -> Result<ContainerDetail, ApiError> {
     let none = ContainerOverrides::default();
     let over = overrides.unwrap_or(&none);
-    if over.command.iter().flatten().any(String::is_empty) {
-        return Err(ApiError::wrapped("Command field cannot have empty strings"));
-    }
+    check_command(over.command.as_deref().unwrap_or_default(), "containerOverrides.command")?;
+    let list = over.resource_requirements.as_deref().unwrap_or_default();
+    check_types(list, "containerOverrides.resourceRequirements")?;
     super::requirements::check_environment(over.environment.as_deref().unwrap_or_default())?;
     let command = over.command.as_ref().filter(|c| !c.is_empty()).or(definition.command.as_ref());
     let command = command.map(|c| substitute(c, parameters)).transpose()?.unwrap_or_default();
+    check_nul(&command, "parameters: command")?;
     let d = definition.clone();
     Ok(ContainerDetail {
         command: Some(command),
@@ -156,6 +158,23 @@ mod tests {
         assert_eq!(job.resource_requirements.unwrap().len(), 2);
         let empty = ContainerOverrides { command: Some(Vec::new()), ..Default::default() };
         assert_eq!(container(&definition, Some(&empty), &BTreeMap::new()).unwrap().command, strings(&["a"]));
+    }
+
+    #[test]
+    fn what_an_override_or_a_parameter_must_not_bring() {
+        let refused = |over, parameter: &str| {
+            let definition = ContainerProperties { command: strings(&["a", "Ref::p"]), ..Default::default() };
+            let parameters = BTreeMap::from([("p".to_string(), parameter.to_string())]);
+            container(&definition, Some(&over), &parameters).unwrap_err().message
+        };
+        let over = ContainerOverrides { command: strings(&["a\0"]), ..Default::default() };
+        assert_eq!(refused(over, ""), "containerOverrides.command[0] must not contain a NUL character");
+        let none = ContainerOverrides::default();
+        assert_eq!(refused(none, "\0"), "parameters: command[1] must not contain a NUL character");
+        let one = ResourceRequirement { r#type: Some("VCPU".into()), value: Some("1".into()) };
+        let over =
+            ContainerOverrides { resource_requirements: Some(vec![one.clone(), one]), ..Default::default() };
+        assert_eq!(refused(over, ""), "containerOverrides.resourceRequirements has the type VCPU twice");
     }
 
     /// Spec jobs §2.3.

@@ -3,6 +3,7 @@
 //! The body of a job's row is its JobDetail as it was submitted; what changes is filled in from columns when it is
 //! read. Never here: what happens to a job; the engine decides that.
 
+mod container;
 mod describe;
 mod list;
 mod merge;

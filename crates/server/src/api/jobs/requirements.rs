@@ -36,9 +36,7 @@ pub fn check_definition(container: &ContainerProperties, capabilities: &[String]
     if image.is_empty() || image.chars().count() > 255 {
         return Err(ApiError::wrapped("containerProperties.image must have 1 to 255 characters"));
     }
-    if container.command.iter().flatten().any(String::is_empty) {
-        return Err(ApiError::wrapped("Command field cannot have empty strings"));
-    }
+    super::container::check(container)?;
     check_environment(container.environment.as_deref().unwrap_or_default())?;
     check_volumes(container)?;
     if platform != Platform::Fargate && container.network_configuration.is_some() {
@@ -154,9 +152,8 @@ pub fn needs(
     let memory_text = memory_text.ok_or_else(|| ApiError::wrapped("Memory is not provided."))?;
     let vcpus_milli = milli(&vcpu_text)
         .ok_or_else(|| ApiError::wrapped(format!("VCPU must be a positive number, got {vcpu_text}")))?;
-    let memory_mib: i64 = memory_text
-        .parse()
-        .map_err(|_| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
+    let memory_mib: i64 = whole(&memory_text)
+        .ok_or_else(|| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
     if memory_mib < i64::from(MIN_MEMORY_MIB) {
         return Err(ApiError::wrapped(format!(
             "Memory must be at least {MIN_MEMORY_MIB} Mib, got {memory_mib} Mib."
@@ -164,8 +161,8 @@ pub fn needs(
     }
     let memory_mib = u32::try_from(memory_mib)
         .map_err(|_| ApiError::wrapped(format!("MEMORY must be below 4194304 Mib, got {memory_mib} Mib.")))?;
-    let gpus = find("GPU").map_or(Ok(0), str::parse::<u16>);
-    let gpus = gpus.map_err(|_| ApiError::wrapped("GPU must be a whole number"))?;
+    let gpus = find("GPU").map_or(Some(0), whole::<u16>);
+    let gpus = gpus.ok_or_else(|| ApiError::wrapped("GPU must be a whole number"))?;
     match platform {
         Platform::Fargate if !is_fargate_size(vcpus_milli, memory_mib) => Err(ApiError::wrapped(format!(
             "Fargate resource requirements ({:.2} vCPU, {memory_mib} MiB) not valid.",
@@ -178,10 +175,16 @@ pub fn needs(
     }
 }
 
+/// Rust takes a plus sign, AWS does not.
+fn whole<N: std::str::FromStr>(text: &str) -> Option<N> {
+    text.parse().ok().filter(|_| !text.starts_with('+'))
+}
+
 /// A positive decimal number in thousandths; at most three decimals, at most 1,000,000 vCPUs.
 fn milli(text: &str) -> Option<u32> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty()
+        || text.ends_with('.')
         || whole.len() > 6
         || part.len() > 3
         || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
@@ -231,8 +234,11 @@ mod tests {
         );
         assert_eq!(text(&list("16", "40960"), Platform::Fargate), "16000 40960");
         assert_eq!(text(&[], Platform::Ec2), "vCPU is not provided.");
-        for bad in ["0", "-1", "x", "1.2345", "", "99999999", "1e3"] {
+        for bad in ["0", "-1", "x", "1.2345", "", "99999999", "1e3", "1.", ".5", ".", "+1", "1.2.3"] {
             assert!(text(&list(bad, "64"), Platform::Ec2).starts_with("VCPU must"), "{bad}");
+        }
+        for bad in ["+16", "", "16.0", "1e3", " 16"] {
+            assert!(text(&list("1", bad), Platform::Ec2).starts_with("MEMORY must"), "{bad}");
         }
         assert!(text(&list("0.5", "64"), Platform::Ec2).starts_with("VCPU must be a whole number"));
     }

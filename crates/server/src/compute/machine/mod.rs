@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod folder;
 pub mod host;
 pub mod image;
+pub mod in_use;
 pub mod program;
 pub mod seccomp;
 pub mod streams;

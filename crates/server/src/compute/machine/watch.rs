@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,9 +119,9 @@ async fn reap(mut child: Child) {
     }
 }
 
-fn delete(folder: &PathBuf, cgroup: &str) {
+fn delete(folder: &Path, cgroup: &str) {
     cgroup::remove_empty(cgroup);
-    if let Err(error) = std::fs::remove_dir_all(folder) {
+    if let Err(error) = crate::trash::remove(folder) {
         tracing::warn!(folder = %folder.display(), %error, "what is left of an attempt cannot be deleted");
     }
 }

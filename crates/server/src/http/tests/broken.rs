@@ -81,7 +81,7 @@ async fn bodies_at_the_limit_and_over_it() {
     let at_limit = Ask::batch("/v1/describejobs", &"x".repeat(limit)).bytes();
     assert_eq!(server.ask(&at_limit).await.json()["bytes"], limit);
     // The client sends all of it before it reads, as most do.
-    for over in [limit + 1, 20 * limit, 10 << 20] {
+    for over in [limit + 1, 20 * limit, 10 << 20, 20 << 20, 60 << 20] {
         let mut client = server.connect().await;
         let head = format!("{HEAD}content-length: {over}\r\n\r\n");
         client.send(head.as_bytes()).await;

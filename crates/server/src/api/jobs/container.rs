@@ -1,0 +1,206 @@
+//! What texts, limits and lists of a container may be, before any of it reaches a host (spec jobs §6.2).
+//!
+//! Never here: vCPUs and memory (`requirements`), what this version can't do (`unbuilt`).
+
+use crate::error::ApiError;
+use batchyard_model::batch::*;
+
+/// The names of `ulimits` (spec jobs §6.2).
+const ULIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+/// Most characters of `user`.
+const USER_MAX: usize = 255;
+
+/// Checks what a definition's container holds apart from sizes and volumes' names.
+pub fn check(container: &ContainerProperties) -> Result<(), ApiError> {
+    const AT: &str = "containerProperties";
+    check_command(container.command.as_deref().unwrap_or_default(), &format!("{AT}.command"))?;
+    check_paths(container)?;
+    let list = container.resource_requirements.as_deref().unwrap_or_default();
+    check_types(list, &format!("{AT}.resourceRequirements"))?;
+    container.ulimits.iter().flatten().try_for_each(check_ulimit)?;
+    check_user(container.user.as_deref().unwrap_or_default())
+}
+
+/// No empty words, and none with a NUL. `member` is what the command is called to its sender.
+pub fn check_command(command: &[String], member: &str) -> Result<(), ApiError> {
+    if command.iter().any(String::is_empty) {
+        return Err(ApiError::wrapped("Command field cannot have empty strings"));
+    }
+    check_nul(command, member)
+}
+
+/// Arguments end at a NUL, so none may be in one.
+pub fn check_nul(command: &[String], member: &str) -> Result<(), ApiError> {
+    match command.iter().position(|word| word.contains('\0')) {
+        Some(index) => Err(nul(&format!("{member}[{index}]"))),
+        None => Ok(()),
+    }
+}
+
+/// Each type at most once: which of two would count is not said.
+pub fn check_types(list: &[ResourceRequirement], member: &str) -> Result<(), ApiError> {
+    let twice =
+        list.iter().enumerate().find(|(i, r)| list[..*i].iter().any(|earlier| earlier.r#type == r.r#type));
+    match twice {
+        Some((_, r)) => Err(ApiError::wrapped(format!(
+            "{member} has the type {} twice",
+            r.r#type.as_deref().unwrap_or_default()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn nul(member: &str) -> ApiError {
+    ApiError::wrapped(format!("{member} must not contain a NUL character"))
+}
+
+fn check_paths(container: &ContainerProperties) -> Result<(), ApiError> {
+    let has_nul = |path: Option<&String>| path.is_some_and(|p| p.contains('\0'));
+    let tmpfs = container.linux_parameters.as_ref().and_then(|l| l.tmpfs.as_deref()).unwrap_or_default();
+    let mut volumes = container.volumes.iter().flatten();
+    let mut mounts = container.mount_points.iter().flatten();
+    let found = [
+        (
+            volumes.any(|v| has_nul(v.host.as_ref().and_then(|h| h.source_path.as_ref()))),
+            "volumes.host.sourcePath",
+        ),
+        (mounts.any(|m| has_nul(m.container_path.as_ref())), "mountPoints.containerPath"),
+        (tmpfs.iter().any(|t| has_nul(t.container_path.as_ref())), "linuxParameters.tmpfs.containerPath"),
+    ];
+    match found.iter().find(|(bad, _)| *bad) {
+        Some((_, member)) => Err(nul(&format!("containerProperties.{member}"))),
+        None => Ok(()),
+    }
+}
+
+fn check_ulimit(limit: &Ulimit) -> Result<(), ApiError> {
+    let name = limit.name.as_deref().unwrap_or_default();
+    if !ULIMITS.contains(&name) {
+        return Err(ApiError::wrapped(format!(
+            "ulimits: {name:?} is no name of a limit; use one of {}",
+            ULIMITS.join(", ")
+        )));
+    }
+    let (soft, hard) = (limit.soft_limit.unwrap_or_default(), limit.hard_limit.unwrap_or_default());
+    if soft < -1 || hard < -1 {
+        return Err(ApiError::wrapped(format!(
+            "ulimits: limits of {name} must be at least -1, which means unlimited, got softLimit {soft} and hardLimit {hard}"
+        )));
+    }
+    if hard != -1 && (soft == -1 || soft > hard) {
+        return Err(ApiError::wrapped(format!(
+            "ulimits: softLimit of {name} must not be above its hardLimit, got {soft} and {hard}"
+        )));
+    }
+    Ok(())
+}
+
+fn check_user(user: &str) -> Result<(), ApiError> {
+    if user.chars().count() > USER_MAX || user.contains(['\0', '\n', '\r']) {
+        return Err(ApiError::wrapped(format!(
+            "containerProperties.user must be one line of at most {USER_MAX} characters without NUL"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What registration answers to a container that is fine but for this.
+    fn text(change: impl FnOnce(&mut ContainerProperties)) -> String {
+        let need = |kind: &str, value: &str| ResourceRequirement {
+            r#type: Some(kind.into()),
+            value: Some(value.into()),
+        };
+        let mut container = ContainerProperties {
+            image: Some("tiny".into()),
+            resource_requirements: Some(vec![need("VCPU", "1"), need("MEMORY", "64")]),
+            volumes: Some(vec![Volume { name: Some("v".into()), ..Default::default() }]),
+            mount_points: Some(vec![MountPoint {
+                source_volume: Some("v".into()),
+                container_path: Some("/v".into()),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        };
+        change(&mut container);
+        let checked = super::super::requirements::check_definition(&container, &[]);
+        checked.map_or_else(|e| e.message, |()| "fine".to_string())
+    }
+
+    #[test]
+    fn no_text_that_reaches_the_kernel_has_a_nul() {
+        assert_eq!(text(|_| ()), "fine");
+        let nul = |member: &str| format!("containerProperties.{member} must not contain a NUL character");
+        let command = |c: &mut ContainerProperties| c.command = Some(vec!["a".into(), "b\0c".into()]);
+        assert_eq!(text(command), nul("command[1]"));
+        let source = |c: &mut ContainerProperties| {
+            let host = Host { source_path: Some("/a\0".into()) };
+            c.volumes.as_mut().unwrap()[0].host = Some(host);
+        };
+        assert_eq!(text(source), nul("volumes.host.sourcePath"));
+        let mount = |c: &mut ContainerProperties| {
+            c.mount_points.as_mut().unwrap()[0].container_path = Some("/v\0".into());
+        };
+        assert_eq!(text(mount), nul("mountPoints.containerPath"));
+        let tmpfs = |c: &mut ContainerProperties| {
+            let tmpfs = Tmpfs { container_path: Some("/t\0".into()), size: Some(1), ..Default::default() };
+            c.linux_parameters = Some(LinuxParameters { tmpfs: Some(vec![tmpfs]), ..Default::default() });
+        };
+        assert_eq!(text(tmpfs), nul("linuxParameters.tmpfs.containerPath"));
+    }
+
+    #[test]
+    fn a_type_counts_once() {
+        let twice = |c: &mut ContainerProperties| {
+            let list = c.resource_requirements.as_mut().unwrap();
+            list.push(list[0].clone());
+        };
+        assert_eq!(text(twice), "containerProperties.resourceRequirements has the type VCPU twice");
+    }
+
+    #[test]
+    fn limits_are_awss_and_in_order() {
+        let limit = |name: &str, soft, hard| {
+            let limit = Ulimit { name: Some(name.into()), soft_limit: Some(soft), hard_limit: Some(hard) };
+            text(|c| c.ulimits = Some(vec![limit]))
+        };
+        for (soft, hard) in [(0, 0), (5, 5), (5, -1), (-1, -1), (5, i32::MAX)] {
+            assert_eq!(limit("nofile", soft, hard), "fine", "{soft} {hard}");
+        }
+        for (soft, hard) in [(6, 5), (-1, 5), (-2, 5), (-2, -1), (0, -2)] {
+            assert!(limit("stack", soft, hard).starts_with("ulimits: "), "{soft} {hard}");
+        }
+        for name in ["speed", "", "NOFILE"] {
+            assert!(limit(name, 1, 1).contains("is no name of a limit"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_a_short_line() {
+        let user = |user: &str| text(|c| c.user = Some(user.into()));
+        assert_eq!(user("1000:1000"), "fine");
+        assert_eq!(user(&"u".repeat(255)), "fine");
+        for bad in ["u".repeat(256), "a\0".into(), "root\nuser".into()] {
+            assert!(user(&bad).starts_with("containerProperties.user must be"), "{bad:?}");
+        }
+    }
+}
