@@ -4,7 +4,7 @@
 //! merging with a submission.
 
 use super::input::{check_tags, new_name, required};
-use super::jobs::requirements;
+use super::jobs::definition;
 use super::known::Definition;
 use super::page::Page;
 use super::service::Service;
@@ -167,7 +167,7 @@ fn checked(input: RegisterJobDefinitionRequest) -> Result<JobDefinition, ApiErro
         ApiError::wrapped("Container properties must be provided for a job definition of type container")
     })?;
     let platforms = input.platform_capabilities.unwrap_or_default();
-    requirements::check_definition(&container, &platforms)?;
+    definition::check(&container, &platforms)?;
     check_tags(&input.tags)?;
     check_retry(&input.retry_strategy)?;
     check_timeout(&input.timeout)?;

@@ -37,6 +37,25 @@ pub fn check(container: &ContainerProperties) -> Result<(), ApiError> {
     check_user(container.user.as_deref().unwrap_or_default())
 }
 
+/// Names beginning AWS_BATCH are Batch's own.
+pub fn check_environment(environment: &[KeyValuePair]) -> Result<(), ApiError> {
+    for pair in environment {
+        let name = pair.name.as_deref().unwrap_or_default();
+        if name.is_empty()
+            || name.contains(['=', '\0'])
+            || pair.value.as_deref().is_some_and(|v| v.contains('\0'))
+        {
+            return Err(ApiError::wrapped(format!("environment: {name:?} is no name of a variable")));
+        }
+        if name.starts_with("AWS_BATCH") {
+            return Err(ApiError::wrapped(format!(
+                "environment: {name} is reserved, names must not begin with AWS_BATCH"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// No empty words, and none with a NUL. `member` is what the command is called to its sender.
 pub fn check_command(command: &[String], member: &str) -> Result<(), ApiError> {
     if command.iter().any(String::is_empty) {
@@ -142,7 +161,7 @@ mod tests {
             ..Default::default()
         };
         change(&mut container);
-        let checked = super::super::requirements::check_definition(&container, &[]);
+        let checked = super::super::definition::check(&container, &[]);
         checked.map_or_else(|e| e.message, |()| "fine".to_string())
     }
 

@@ -16,7 +16,7 @@ pub fn container(
     check_command(over.command.as_deref().unwrap_or_default(), "containerOverrides.command")?;
     let list = over.resource_requirements.as_deref().unwrap_or_default();
     check_types(list, "containerOverrides.resourceRequirements")?;
-    super::requirements::check_environment(over.environment.as_deref().unwrap_or_default())?;
+    super::container::check_environment(over.environment.as_deref().unwrap_or_default())?;
     let command = over.command.as_ref().filter(|c| !c.is_empty()).or(definition.command.as_ref());
     let command = command.map(|c| substitute(c, parameters)).transpose()?.unwrap_or_default();
     check_nul(&command, "parameters: command")?;

@@ -4,6 +4,7 @@
 //! read. Never here: what happens to a job; the engine decides that.
 
 mod container;
+pub mod definition;
 mod describe;
 mod list;
 mod merge;
