@@ -5,14 +5,13 @@
 use super::error::CliError;
 use super::output::{Cell, Column, Console, Format, Listed, Look};
 use super::units;
+use crate::compute::machine::in_use;
 use crate::config::Settings;
 use crate::images::{ImageError, ImageKind, ImageOptions, ImageStore, ImageSummary, ResolvedImage};
-use batchyard_supervisor::Task;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -250,18 +249,8 @@ fn remove(
 /// Digests of images whose layers some attempt folder still names. An unreadable task file is an error: what it needs
 /// is not known, so nothing may be removed.
 fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>, CliError> {
-    let mut layers: HashSet<PathBuf> = HashSet::new();
-    for attempt in fs::read_dir(data_dir.join("attempts")).into_iter().flatten().flatten() {
-        let path = attempt.path().join(batchyard_supervisor::TASK);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(CliError::Failed(format!("cannot read {}: {e}", path.display()))),
-        };
-        let task = Task::decode(&text)
-            .map_err(|e| CliError::Failed(format!("{}: {e}; images are left as they are", path.display())))?;
-        layers.extend(task.containers.into_iter().flat_map(|c| c.layers).map(PathBuf::from));
-    }
+    let layers = in_use::layers(data_dir)
+        .map_err(|e| CliError::Failed(format!("{e}; images are left as they are")))?;
     let mut used = HashSet::new();
     for image in store.list().map_err(|e| error(&e))? {
         // A damaged image has no layers to find; removing it is the way to mend it.
