@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::cli::testing::{Captured, TempDir};
-use batchyard_supervisor::Container;
+use batchyard_supervisor::{Container, Task};
 use clap::Parser;
 use serde_json::Value;
+use std::fs;
 
 #[derive(Parser)]
 struct Line {
