@@ -23,7 +23,11 @@ use batchyard_engine::{Effect, OpenRows, Report, TaskId};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+/// How long work in the background may hold up the end.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Runs the server until it is told to stop.
 ///
@@ -34,7 +38,10 @@ pub fn run(flags: ServerFlags) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
     let loaded = config::load(flags, std::env::vars_os())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(loaded.settings, loaded.given_credentials))
+    let ended = runtime.block_on(serve(loaded.settings, loaded.given_credentials));
+    // What is still being deleted goes on at the next start.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }
 
 /// What the server says of itself on stderr: warnings, unless RUST_LOG wants other things.

@@ -10,7 +10,7 @@ fn world() -> World {
     World::new("h1 2x4096", "a 2", "q 1 a")
 }
 
-/// Spec jobs §7, issue 4: exit 3 with attempts 3 makes three attempts; startedAt is the latest one's (§1.2).
+/// Spec jobs §7: exit 3 with attempts 3 makes three attempts; startedAt is the latest one's (§1.2).
 #[test]
 fn three_attempts() {
     let mut w = world();

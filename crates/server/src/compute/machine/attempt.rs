@@ -27,6 +27,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Seconds that an attempt gets which belongs to nobody any more.
 const ORPHAN_GRACE_S: u32 = 10;
+/// How long after the grace a supervisor may take to end its container.
+const UNHEARD: Duration = Duration::from_secs(15);
 /// How soon something is tried again that the disk refused.
 const LATER: Duration = Duration::from_secs(2);
 
@@ -58,6 +60,7 @@ impl Attempts {
         match op {
             Op::Start(spec) => self.start(*spec),
             Op::Stop(task, grace_s) => self.stop(task, grace_s),
+            Op::Force(task) => self.force(task),
             Op::Forget(task) => self.forget(task),
             Op::Look(task) => self.look(task),
             Op::Check(task) => self.check(task),
@@ -173,7 +176,11 @@ impl Attempts {
     fn stop(&self, task: TaskId, grace_s: u32) {
         let folder = self.folder(task);
         let done = folder.make().and_then(|()| match folder.claim()? {
-            Claim::Busy => folder.ask_to_stop(grace_s),
+            Claim::Busy => {
+                let patience = Duration::from_secs(u64::from(grace_s)) + UNHEARD;
+                self.later(patience, Op::Force(task));
+                folder.ask_to_stop(grace_s)
+            }
             Claim::Held(_lock) => {
                 match folder.fate()? {
                     Fate::Fresh | Fate::StopWanted => {
@@ -188,6 +195,20 @@ impl Attempts {
             tracing::error!(%task, %error, "an attempt cannot be stopped; trying again");
             self.later(LATER, Op::Stop(task, grace_s));
         }
+    }
+
+    /// A supervisor that does not get to its work (stopped, killed while a job holds a thread of it in the kernel) ends
+    /// nothing. With its processes gone the container ends, and the usual ways tell how.
+    fn force(&self, task: TaskId) {
+        let folder = self.folder(task);
+        let ended = matches!(folder.fate(), Ok(Fate::Ended(_) | Fate::Lost(_)));
+        if ended || !folder.exists() || !matches!(folder.claim(), Ok(Claim::Busy)) {
+            return;
+        }
+        tracing::warn!(%task, "an attempt did not end when asked to; ending its processes");
+        let cgroup = folder.task().map_or_else(|| format!("{}/{task}", self.common.cgroup), |t| t.cgroup);
+        cgroup::clear(&cgroup);
+        self.later(UNHEARD, Op::Force(task));
     }
 
     fn forget(&self, task: TaskId) {

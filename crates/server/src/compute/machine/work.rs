@@ -19,6 +19,8 @@ pub enum Op {
     Start(Box<TaskSpec>),
     /// End it, with this grace in seconds.
     Stop(TaskId, u32),
+    /// It was asked to stop and should long have ended: end its processes over its supervisor's head.
+    Force(TaskId),
     /// Its end is in the rows.
     Forget(TaskId),
     /// There is news in its folder.
@@ -63,9 +65,12 @@ impl Workers {
     pub fn send(&self, op: Op) {
         let task = match &op {
             Op::Start(spec) => spec.start.task,
-            Op::Stop(task, _) | Op::Forget(task) | Op::Look(task) | Op::Check(task) | Op::Orphan(task) => {
-                *task
-            }
+            Op::Stop(task, _)
+            | Op::Force(task)
+            | Op::Forget(task)
+            | Op::Look(task)
+            | Op::Check(task)
+            | Op::Orphan(task) => *task,
         };
         // Task ids are random, so any byte spreads them.
         let _ = self.0[usize::from(task.0[15]) % self.0.len()].send(op);
