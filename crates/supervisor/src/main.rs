@@ -1,7 +1,7 @@
 //! `batchyard-supervisor <attempt folder>`: owns one attempt of one job on this host, from start to exit record.
 //!
 //! Started by the server with the attempt's locked file as standard input; see the library half for the folder's
-//! files. One thread, no runtime, so that a copy of the process (the container's first one) is whole.
+//! files. No runtime, and one thread until the container's first process is made, so that this copy is whole.
 //! Never here: talking to anybody but the folder and the wake socket.
 
 mod run;

@@ -1,6 +1,7 @@
 //! System calls that rustix lacks or cannot offer as safe: the only unsafe code of the project.
 //!
-//! Everything here is a thin, checked wrapper. The program has one thread, which is what makes most of it sound.
+//! Everything here is a thin, checked wrapper. The program has one thread until the container's first process is made,
+//! which is what makes most of it sound; the second one (`pump`) only reads, writes and polls.
 //! Never here: decisions about what to call when.
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -56,7 +57,7 @@ pub fn clone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Side> {
             cgroup: cgroup.as_raw_fd() as u64,
             ..CloneArgs::default()
         };
-        // SAFETY: fork semantics (no CLONE_VM, no stack) in a process with one thread; `args` lives across the call
+        // SAFETY: fork semantics (no CLONE_VM, no stack) in a process that has one thread as yet; `args` lives across the call
         // and its size is passed.
         unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) }
     } else {
