@@ -9,7 +9,6 @@ use crate::clock;
 use crate::compute::{Compute, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
 use crate::error::ApiError;
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
-use batchyard_engine::resource::Platform;
 use batchyard_engine::{Effect, Report, StartTask};
 use batchyard_model::batch::{ContainerDetail, JobDetail, LinuxParameters};
 use std::sync::Arc;
@@ -80,7 +79,7 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
         environment: environment(container),
         queue_name,
         environment_name,
-        platform: if platform == Platform::Fargate { Platform::Fargate } else { Platform::Ec2 },
+        platform,
         region: service.region.clone(),
         vcpus_milli: needs.vcpus_milli,
         memory_mib: needs.memory_mib,

@@ -17,7 +17,7 @@ use crate::http::{self, Http};
 use crate::iam::{Credentials, Verifier};
 use crate::images::{ImageOptions, ImageStore};
 use crate::logs::Logs;
-use crate::store::{Catalog, LogStreamRow, Readers, Store, Writer};
+use crate::store::{Catalog, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
 use std::path::Path;
@@ -162,19 +162,7 @@ fn leave(machine: &Machine) {
 /// Reports go to the core in the order in which they came.
 async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
     while let Some(envelope) = reports.recv().await {
-        let streams = envelope.streams.into_iter().map(|s| LogStreamRow {
-            group: s.group,
-            name: s.stream,
-            task: s.task,
-            container: s.container,
-            path: s.path.to_string_lossy().into_owned(),
-            created_ms: s.created_ms,
-            first_event_ms: s.first_event_ms,
-            last_event_ms: s.last_event_ms,
-            bytes: s.bytes,
-            done: s.done,
-        });
-        core.report(envelope.report, streams.collect()).await;
+        core.report(envelope.report, envelope.streams).await;
     }
 }
 

@@ -94,8 +94,7 @@ impl Service {
             token = page.cut(NAME, &mut rows, |r| r.id.0);
             rows
         } else {
-            let mut names = references(ArnKind::ComputeEnvironment, &names, 100)?;
-            names.dedup();
+            let names = references(ArnKind::ComputeEnvironment, &names, 100)?;
             let find = move |r: &crate::store::Reader| {
                 names.iter().filter_map(|n| r.compute_environment(n).transpose()).collect()
             };
@@ -140,7 +139,10 @@ pub(super) fn references(kind: ArnKind, texts: &[String], most: usize) -> Result
         )));
     }
     // What can't be a name is nowhere, which Describe shows as nothing.
-    Ok(texts.iter().filter_map(|t| name_or_arn(kind, t).ok()).map(|r| r.name).collect())
+    let mut names: Vec<String> =
+        texts.iter().filter_map(|t| name_or_arn(kind, t).ok()).map(|r| r.name).collect();
+    names.dedup();
+    Ok(names)
 }
 
 /// The name of the ECS cluster of an environment (spec infrastructure §1.1).

@@ -30,13 +30,11 @@ impl Service {
     ) -> Result<CreateJobQueueResponse, ApiError> {
         let name = new_name(&input.job_queue_name, "jobQueueName")?.to_string();
         check_tags(&input.tags)?;
-        refuse_unbuilt(input.scheduling_policy_arn.is_some(), "schedulingPolicyArn")?;
         refuse_unbuilt(
-            input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()),
-            "serviceEnvironmentOrder",
+            &input.scheduling_policy_arn,
+            &input.service_environment_order,
+            &input.job_state_time_limit_actions,
         )?;
-        let actions = input.job_state_time_limit_actions.unwrap_or_default();
-        refuse_unbuilt(!actions.is_empty(), "jobStateTimeLimitActions")?;
         let priority = check_priority(*required(&input.priority, "priority")?)?;
         for _ in 0..STALE_TRIES {
             let order = input.compute_environment_order.clone().unwrap_or_default();
@@ -77,13 +75,11 @@ impl Service {
         input: UpdateJobQueueRequest,
     ) -> Result<UpdateJobQueueResponse, ApiError> {
         let name = self.queue_reference(&input.job_queue)?;
-        refuse_unbuilt(input.scheduling_policy_arn.is_some(), "schedulingPolicyArn")?;
         refuse_unbuilt(
-            input.service_environment_order.as_ref().is_some_and(|o| !o.is_empty()),
-            "serviceEnvironmentOrder",
+            &input.scheduling_policy_arn,
+            &input.service_environment_order,
+            &input.job_state_time_limit_actions,
         )?;
-        let actions = input.job_state_time_limit_actions.as_ref();
-        refuse_unbuilt(actions.is_some_and(|a| !a.is_empty()), "jobStateTimeLimitActions")?;
         for _ in 0..STALE_TRIES {
             let wanted = name.clone();
             let row = self.readers.read(move |r| r.job_queue(&wanted)).await?;
@@ -142,8 +138,7 @@ impl Service {
             token = page.cut(NAME, &mut rows, |r| r.id.0);
             rows
         } else {
-            let mut names = references(ArnKind::JobQueue, &names, 100)?;
-            names.dedup();
+            let names = references(ArnKind::JobQueue, &names, 100)?;
             self.readers
                 .read(move |r| names.iter().filter_map(|n| r.job_queue(n).transpose()).collect())
                 .await?
@@ -213,13 +208,23 @@ fn check_priority(priority: i32) -> Result<i32, ApiError> {
     Err(ApiError::wrapped(format!("priority must be between {low} and {high}, got {priority}")))
 }
 
-fn refuse_unbuilt(given: bool, member: &str) -> Result<(), ApiError> {
-    if given {
-        return Err(ApiError::client(format!(
+/// What queues can't have yet.
+fn refuse_unbuilt(
+    policy: &Option<String>,
+    services: &Option<Vec<ServiceEnvironmentOrder>>,
+    actions: &Option<Vec<JobStateTimeLimitAction>>,
+) -> Result<(), ApiError> {
+    let given = [
+        (policy.is_some(), "schedulingPolicyArn"),
+        (services.as_ref().is_some_and(|s| !s.is_empty()), "serviceEnvironmentOrder"),
+        (actions.as_ref().is_some_and(|a| !a.is_empty()), "jobStateTimeLimitActions"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, member)) => Err(ApiError::client(format!(
             "{member} does not work in this version of Batchyard; leave it out"
-        )));
+        ))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn missing(name: &str) -> ApiError {

@@ -48,7 +48,7 @@ impl Page {
 }
 
 fn encode(operation: &str, id: i64) -> String {
-    format!("{operation}:{id}").bytes().map(|b| format!("{b:02x}")).collect()
+    batchyard_supervisor::format::to_hex(format!("{operation}:{id}").as_bytes())
 }
 
 fn decode(operation: &str, token: &str) -> Option<i64> {

@@ -251,16 +251,7 @@ fn remove(
 fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>, CliError> {
     let layers = in_use::layers(data_dir)
         .map_err(|e| CliError::Failed(format!("{e}; images are left as they are")))?;
-    let mut used = HashSet::new();
-    for image in store.list().map_err(|e| error(&e))? {
-        // A damaged image has no layers to find; removing it is the way to mend it.
-        if let Ok(found) = store.resolve(&image.digest)
-            && found.layers.iter().any(|l| layers.contains(l))
-        {
-            used.insert(image.digest);
-        }
-    }
-    Ok(used)
+    store.with_layers(&layers).map_err(|e| error(&e))
 }
 
 fn show(image: &ResolvedImage, console: &mut Console) -> Result<(), CliError> {

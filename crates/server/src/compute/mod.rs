@@ -8,9 +8,9 @@ pub mod crash;
 pub mod machine;
 pub mod spec;
 
+use crate::store::LogStreamRow;
 use batchyard_engine::resource::Host;
 use batchyard_engine::{Report, TaskId};
-use std::path::PathBuf;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use spec::{LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
@@ -24,32 +24,7 @@ pub struct ReportEnvelope {
     /// For the engine.
     pub report: Report,
     /// Rows to insert or replace in the same commit, by group and stream.
-    pub streams: Vec<StreamFacts>,
-}
-
-/// A log stream as its row has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamFacts {
-    /// Log group.
-    pub group: String,
-    /// Log stream.
-    pub stream: String,
-    /// The attempt that writes it.
-    pub task: TaskId,
-    /// Its container's name.
-    pub container: String,
-    /// The log file, relative to the data folder.
-    pub path: PathBuf,
-    /// When the attempt's start began, wall milliseconds.
-    pub created_ms: i64,
-    /// Time of the first event, if there is one. Of a running stream the file knows better.
-    pub first_event_ms: Option<i64>,
-    /// Time of the last event, if there is one. Of a running stream the file knows better.
-    pub last_event_ms: Option<i64>,
-    /// Size of the log file.
-    pub bytes: u64,
-    /// Nothing will be appended any more.
-    pub done: bool,
+    pub streams: Vec<LogStreamRow>,
 }
 
 /// A backend that runs tasks on hosts.

@@ -11,7 +11,7 @@ use super::index::Index;
 use super::reference::{Reference, bare_digest};
 use super::workspace::{Lock, Workspace};
 use super::{ImageError, ImageStore, instant};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,6 +113,18 @@ impl ImageStore {
         let found = if found.kind == ImageKind::Host { found } else { self.find(reference)? };
         claim(&found);
         Ok(found)
+    }
+
+    /// Digests of the images that have one of these layers. A damaged image has no layers to find; removing it is the way
+    /// to mend it.
+    ///
+    /// # Errors
+    /// [`ImageError::Corrupt`] or [`ImageError::Io`].
+    pub fn with_layers(&self, layers: &HashSet<PathBuf>) -> Result<HashSet<String>, ImageError> {
+        let has = |digest: &str| {
+            self.resolve(digest).is_ok_and(|found| found.layers.iter().any(|l| layers.contains(l)))
+        };
+        Ok(self.list()?.into_iter().map(|image| image.digest).filter(|digest| has(digest)).collect())
     }
 
     /// All names, sorted, then images without a name.

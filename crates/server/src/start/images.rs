@@ -3,9 +3,8 @@
 //! Never here: importing images.
 
 use crate::compute::machine::{Image, Images, cannot_pull, in_use};
-use crate::images::{ImageError, ImageKind, ImageStore, ResolvedImage, host_masks};
+use crate::images::{ImageError, ImageKind, ImageStore, Removed, ResolvedImage, host_masks};
 use batchyard_supervisor::{Mount, MountKind};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Who a job in the host image is unless it names a user.
@@ -26,14 +25,17 @@ impl MachineImages {
     /// Removes images whose name went while a job used them and whose jobs have ended since. For the start, before any
     /// attempt is made. What can't be removed now stays for the next start.
     pub fn collect(&self) {
-        let used = digests_in_use(&self.store, &self.data_dir);
-        let gone = used.and_then(|used| Ok(self.store.collect(&|digest| used.contains(digest))?));
-        match gone {
+        match self.collect_unused() {
             Ok(gone) => {
                 tracing::info!(layers = gone.layers, bytes = gone.bytes, "unused image content removed")
             }
             Err(error) => tracing::warn!(%error, "images that nothing uses any more are kept"),
         }
+    }
+
+    fn collect_unused(&self) -> anyhow::Result<Removed> {
+        let used = self.store.with_layers(&in_use::layers(&self.data_dir)?)?;
+        Ok(self.store.collect(&|digest| used.contains(digest))?)
     }
 
     /// One line for start-up.
@@ -45,19 +47,6 @@ impl MachineImages {
         let count = self.store.list().map_or(0, |l| l.len());
         format!("{count} images, {built_in}")
     }
-}
-
-/// Images whose layers some attempt has.
-fn digests_in_use(store: &ImageStore, data_dir: &Path) -> anyhow::Result<HashSet<String>> {
-    let layers = in_use::layers(data_dir)?;
-    let mut used = HashSet::new();
-    for image in store.list()? {
-        // A damaged image has no layers to find.
-        if store.resolve(&image.digest).is_ok_and(|found| found.layers.iter().any(|l| layers.contains(l))) {
-            used.insert(image.digest);
-        }
-    }
-    Ok(used)
 }
 
 /// What lies over the host's own root: its other file systems read-only, then empty folders and files over secrets.

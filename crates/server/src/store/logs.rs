@@ -25,11 +25,11 @@ pub struct LogStreamRow {
     pub path: String,
     /// Wall milliseconds.
     pub created_ms: i64,
-    /// Time of the first line, known once the stream is done.
+    /// Time of the first line. Of a running stream the file knows better.
     pub first_event_ms: Option<i64>,
-    /// Time of the last line, known once the stream is done.
+    /// Time of the last line. Of a running stream the file knows better.
     pub last_event_ms: Option<i64>,
-    /// Size of its file, known once the stream is done.
+    /// Size of its file. Of a running stream the file knows better.
     pub bytes: u64,
     /// Nothing more will be written.
     pub done: bool,

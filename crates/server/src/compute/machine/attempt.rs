@@ -361,7 +361,7 @@ impl Attempts {
         self.send(report, folder.streams().facts(&self.data, task, true));
     }
 
-    fn send(&self, report: Report, streams: Vec<crate::compute::StreamFacts>) {
+    fn send(&self, report: Report, streams: Vec<crate::store::LogStreamRow>) {
         point("before_report");
         // Nobody listens any more: the server is shutting down, and the next one asks the folder again.
         let _ = self.reports.send(ReportEnvelope { report, streams });

@@ -4,6 +4,7 @@
 
 use batchyard_engine::HostId;
 use batchyard_engine::resource::Host;
+use batchyard_supervisor::format::to_hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io;
@@ -59,8 +60,7 @@ fn instance_id(data: &Path) -> io::Result<String> {
         kept_id(&data.join("machine-id"))?
     };
     let digest = Sha256::digest(format!("batchyard instance {seed}"));
-    let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-    Ok(format!("i-{}", &hex[..17]))
+    Ok(format!("i-{}", &to_hex(&digest)[..17]))
 }
 
 fn kept_id(path: &Path) -> io::Result<String> {

@@ -37,6 +37,7 @@ use crate::compute::{Compute, Reports, TaskSpec};
 use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
+use batchyard_supervisor::format::to_hex;
 use folder::{Claim, Fate, Folder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -215,8 +216,7 @@ impl Drop for Machine {
 /// Servers over different data folders have cgroups of their own, so that none clears another's.
 fn cgroup_name(data: &Path) -> String {
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
-    let hex: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
-    format!("batchyard-{hex}")
+    format!("batchyard-{}", to_hex(&digest[..4]))
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Never here: starting it.
 
+use batchyard_supervisor::format::to_hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ pub fn find(run: &Path) -> io::Result<PathBuf> {
 }
 
 fn unpack(run: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
-    let digest: String = Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let digest = to_hex(&Sha256::digest(bytes)[..6]);
     let target = run.join(format!("{NAME}-{digest}"));
     if fs::read(&target).is_ok_and(|there| there == bytes) {
         return Ok(target);

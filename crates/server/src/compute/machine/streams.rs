@@ -2,12 +2,12 @@
 //!
 //! Never here: reading events (`logs` does that).
 
-use crate::compute::StreamFacts;
 use crate::logs::file::LogFile;
+use crate::store::LogStreamRow;
 use batchyard_engine::TaskId;
 use batchyard_supervisor::FormatError;
 use batchyard_supervisor::format::{Writer, parse, read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The streams of an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,16 +65,16 @@ impl Streams {
     }
 
     /// The rows, with what the log files say now.
-    pub fn facts(&self, data: &Path, task: TaskId, done: bool) -> Vec<StreamFacts> {
+    pub fn facts(&self, data: &Path, task: TaskId, done: bool) -> Vec<LogStreamRow> {
         let fact = |s: &Stream| {
             let bounds = LogFile::open(&data.join(&s.path)).ok().flatten().map(|f| f.bounds());
             let bounds = bounds.and_then(Result::ok).unwrap_or_default();
-            StreamFacts {
+            LogStreamRow {
                 group: s.group.clone(),
-                stream: s.stream.clone(),
+                name: s.stream.clone(),
                 task,
                 container: s.container.clone(),
-                path: PathBuf::from(&s.path),
+                path: s.path.clone(),
                 created_ms: self.created_ms,
                 first_event_ms: bounds.first_ms,
                 last_event_ms: bounds.last_ms,

@@ -37,7 +37,7 @@ async fn reports_tell_the_streams_from_the_start_to_the_end() {
     assert_eq!(started.report, Report::Started { task, at_ms: 5 });
     let stream = &started.streams[0];
     let id = task.to_string();
-    assert_eq!((stream.group.as_str(), stream.stream.as_str()), ("/aws/batch/job", "d/default/1"));
+    assert_eq!((stream.group.as_str(), stream.name.as_str()), ("/aws/batch/job", "d/default/1"));
     assert_eq!(stream.path, PathBuf::from(format!("logs/{}/{id}.0", &id[..2])));
     assert!(!stream.done && stream.created_ms > 0 && stream.first_event_ms.is_none());
     assert_eq!(f.machine().running(), [task]);
