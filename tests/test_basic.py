@@ -6,6 +6,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from support.wait import until
+
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
@@ -116,8 +118,6 @@ def test_the_log_can_be_read_while_the_job_runs(server, shared_folder):
     )
     job = server.wait_job(job_id, "RUNNING")
     stream = job["container"]["logStreamName"]
-    from support.wait import until
-
     until(lambda: server.log(stream) == ["first"], what="the first line")
     (shared_folder / "go").touch()
     server.succeed(job_id)
@@ -205,7 +205,7 @@ def test_environments_and_queues_live_and_die(server):
         computeResources={"type": "EC2", "maxvCpus": 1, "minvCpus": 0, "instanceTypes": ["optimal"],
                           "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"], "instanceRole": "ecs"},
     )["computeEnvironmentArn"]
-    assert status_of(batch, "made") == "VALID"
+    until(lambda: status_of(batch, "made") == "VALID", what="VALID")
     queue = batch.create_job_queue(
         jobQueueName="made", priority=5, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "made"}]
     )["jobQueueArn"]
@@ -218,8 +218,6 @@ def test_environments_and_queues_live_and_die(server):
     with pytest.raises(ClientError):
         server.submit(server.register(["true"]), queue="made")
     batch.delete_job_queue(jobQueue=queue)
-    from support.wait import until
-
     until(lambda: gone(batch.describe_job_queues(jobQueues=["made"])["jobQueues"]), what="the queue's end")
     batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
     batch.delete_compute_environment(computeEnvironment=environment)

@@ -2,7 +2,7 @@
 
 use crate::change::{AttemptRow, Change, JobRow};
 use crate::effect::Effect;
-use crate::ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, JobId, QueueId};
+use crate::ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, JobId, PolicyId, QueueId};
 use crate::job::Job;
 use crate::resource::JobDefinition;
 use crate::slab::{Key, Slab};
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Batch {
     environments: BTreeSet<ComputeEnvironmentId>,
     queues: BTreeSet<QueueId>,
+    policies: BTreeSet<PolicyId>,
     definitions: Vec<Change>,
     /// New jobs with the part of their row that is written once.
     inserted: Vec<(Key, Box<JobRow>)>,
@@ -32,6 +33,10 @@ impl Batch {
 
     pub(crate) fn queue(&mut self, id: QueueId) {
         self.queues.insert(id);
+    }
+
+    pub(crate) fn policy(&mut self, id: PolicyId) {
+        self.policies.insert(id);
     }
 
     pub(crate) fn new_definition(&mut self, definition: JobDefinition) {
@@ -88,9 +93,15 @@ impl Batch {
     }
 
     fn drain_resources(&mut self, state: &State) -> Vec<Change> {
+        let (mut gone, mut put) = (Vec::new(), Vec::new());
+        for id in std::mem::take(&mut self.policies) {
+            match state.policies.get(&id) {
+                Some(policy) => put.push(Change::PutSchedulingPolicy(policy.clone())),
+                None => gone.push(Change::RemoveSchedulingPolicy(id)),
+            }
+        }
         let queues = std::mem::take(&mut self.queues);
         let environments = std::mem::take(&mut self.environments);
-        let (mut gone, mut put) = (Vec::new(), Vec::new());
         for id in queues {
             match state.queues.get(&id) {
                 Some(queue) => put.push(Change::PutJobQueue(queue.row.clone())),

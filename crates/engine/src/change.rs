@@ -4,10 +4,10 @@
 //! often a job changes within a batch, it is written once. Never here: SQL.
 
 use crate::ids::{
-    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId,
+    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
 };
 use crate::job::status::JobStatus;
-use crate::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use crate::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use std::sync::Arc;
 
 /// A row written or removed.
@@ -21,6 +21,10 @@ pub enum Change {
     PutJobQueue(JobQueue),
     /// Gone.
     RemoveJobQueue(QueueId),
+    /// Inserted, or replaced by id.
+    PutSchedulingPolicy(SchedulingPolicy),
+    /// Gone.
+    RemoveSchedulingPolicy(PolicyId),
     /// Inserted.
     InsertJobDefinition(JobDefinition),
     /// INACTIVE from this wall millisecond on.
@@ -67,6 +71,10 @@ pub struct JobFacts {
     pub retry: crate::job::retry::RetryStrategy,
     /// Seconds of RUNNING after which an attempt is ended.
     pub timeout_s: Option<u32>,
+    /// `shareIdentifier`.
+    pub share: Option<Arc<str>>,
+    /// `schedulingPriority`.
+    pub priority: i32,
 }
 
 /// The part of a job that changes.
@@ -109,7 +117,7 @@ pub struct AttemptRow {
     pub started_ms: Option<i64>,
     /// When it ended, wall milliseconds.
     pub stopped_ms: Option<i64>,
-    /// The attempt's `statusReason`.
+    /// The attempt's `statusReason`. Before its end: it is asked to end as if its host had gone, in these words.
     pub status_reason: Option<Arc<str>>,
     /// Each container, in the task's order; empty until it ended.
     pub containers: Vec<ContainerResult>,

@@ -78,11 +78,14 @@ impl Engine {
     fn command(&mut self, command: Command, now: Now) -> Reply {
         let reply = match command {
             Command::CreateComputeEnvironment(row) => self.create_environment(row),
-            Command::UpdateComputeEnvironment(row) => self.update_environment(row),
+            Command::UpdateComputeEnvironment(update) => self.update_environment(update, now),
             Command::DeleteComputeEnvironment(id) => self.delete_environment(id),
             Command::CreateJobQueue(row) => self.create_queue(row),
             Command::UpdateJobQueue(row) => self.update_queue(row),
             Command::DeleteJobQueue(id) => self.delete_queue(id),
+            Command::CreateSchedulingPolicy(row) => self.create_policy(row),
+            Command::UpdateSchedulingPolicy(row) => self.update_policy(row),
+            Command::DeleteSchedulingPolicy(id) => self.delete_policy(id),
             Command::RegisterJobDefinition(definition) => Ok(self.register_definition(definition, now)),
             Command::DeregisterJobDefinition(id) => Ok(self.deregister_definition(id, now)),
             Command::Submit(submission) => self.submit(*submission, now),
@@ -95,6 +98,8 @@ impl Engine {
     /// Places what fits, in every group of queues that has something new. Costs nothing when nothing changed; never
     /// more than the heads of a group's queues and what is placed.
     pub fn schedule(&mut self, now: Now) {
+        self.settle();
+        self.come_back_to_settle(now);
         if self.state.agenda.is_empty() {
             return;
         }
@@ -124,8 +129,8 @@ impl Engine {
         }
     }
 
-    /// After a restart: every open attempt is to run, unless it runs or ran already, and those whose job was terminated
-    /// are to end. In the order in which the jobs were submitted.
+    /// After a restart: every open attempt is to run, unless it runs or ran already, and those that were asked
+    /// to end are to end. In the order in which the jobs were submitted.
     pub fn resume(&self) -> Vec<Effect> {
         let mut attempts: Vec<_> = self.state.attempts.values().collect();
         attempts.sort_by_key(|attempt| attempt.row.job);
@@ -134,7 +139,7 @@ impl Engine {
             let job = &self.state.jobs[attempt.key];
             let (task, host) = (attempt.row.task, attempt.row.host);
             effects.push(start_effect(job.uuid, job.facts.timeout_s, &attempt.row));
-            if job.hot.terminated.is_some() {
+            if job.hot.terminated.is_some() || attempt.row.status_reason.is_some() {
                 effects.push(Effect::Stop { task, host, grace_s: STOP_GRACE_S });
             }
         }

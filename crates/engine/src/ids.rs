@@ -22,6 +22,10 @@ row_id!(
     QueueId
 );
 row_id!(
+    /// Row id of a scheduling policy.
+    PolicyId
+);
+row_id!(
     /// Row id of one revision of a job definition.
     DefinitionId
 );

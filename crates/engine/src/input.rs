@@ -3,9 +3,9 @@
 //! Every variant says in which states it is allowed. Never here: wire shapes and HTTP; the API's handlers turn those
 //! into commands and a [`Refusal`] into an answer.
 
-use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
+use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId};
 use crate::job::retry::RetryStrategy;
-use crate::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Needs, Platform};
+use crate::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Needs, Platform, SchedulingPolicy};
 use std::sync::Arc;
 
 /// The time, passed in with every input.
@@ -34,15 +34,21 @@ pub enum Command {
     /// Refused when the name is taken.
     CreateComputeEnvironment(ComputeEnvironment),
     /// `Stale` when the version is not the row's. Not while DELETING.
-    UpdateComputeEnvironment(ComputeEnvironment),
+    UpdateComputeEnvironment(EnvironmentUpdate),
     /// Only when DISABLED and in no queue; its running jobs finish first (DELETING).
     DeleteComputeEnvironment(ComputeEnvironmentId),
-    /// Refused when the name is taken or an environment is not VALID; `Stale` when one is gone.
+    /// Refused when the name is taken or an environment is not VALID; `Stale` when one is gone, or the policy.
     CreateJobQueue(JobQueue),
     /// `Stale` when the version is not the row's. Not while DELETING.
     UpdateJobQueue(JobQueue),
     /// Only when DISABLED; its jobs end first with `JobQueue deleted` (DELETING).
     DeleteJobQueue(QueueId),
+    /// Refused when the name is taken.
+    CreateSchedulingPolicy(SchedulingPolicy),
+    /// `Stale` when the version is not the row's. Its kind stays.
+    UpdateSchedulingPolicy(SchedulingPolicy),
+    /// Only when no queue has it.
+    DeleteSchedulingPolicy(PolicyId),
     /// Always the next revision of its name.
     RegisterJobDefinition(JobDefinition),
     /// In any status; done twice is done once.
@@ -53,6 +59,16 @@ pub enum Command {
     Cancel(StopRequest),
     /// Ends it in any state. Unknown or ended: nothing.
     Terminate(StopRequest),
+}
+
+/// A compute environment as an update leaves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvironmentUpdate {
+    /// The whole row, with the version that was read.
+    pub row: ComputeEnvironment,
+    /// Its running jobs end as if their host had gone (`terminateJobsOnUpdate`, spec infrastructure §1.7); otherwise
+    /// they go on.
+    pub end_jobs: bool,
 }
 
 /// A job as it was submitted, merged and checked.
@@ -74,6 +90,14 @@ pub struct Submission {
     pub retry: RetryStrategy,
     /// Seconds of RUNNING after which an attempt is ended.
     pub timeout_s: Option<u32>,
+    /// `shareIdentifier`: there exactly when the queue has a policy.
+    pub share: Option<Arc<str>>,
+    /// `schedulingPriority`, higher first within a share; 0 when none is given.
+    pub priority: i32,
+    /// The priority was named at submission, which only a queue with a policy takes.
+    pub overrides_priority: bool,
+    /// It is accepted, and FAILED at once with these words: what AWS finds out only after its answer (spec jobs §1.5).
+    pub fails: Option<Arc<str>>,
     /// Account that it belongs to.
     pub account: Arc<str>,
     /// ARN of who submitted it.
@@ -174,6 +198,8 @@ pub enum Reply {
     ComputeEnvironment(ComputeEnvironmentId),
     /// A job queue has this row.
     JobQueue(QueueId),
+    /// A scheduling policy has this row.
+    SchedulingPolicy(PolicyId),
     /// A definition has this row and revision.
     JobDefinition(DefinitionId, u32),
     /// A job has this row.

@@ -30,7 +30,9 @@ mod state;
 pub use change::{AttemptRow, Change, ContainerResult, JobHot, JobRow};
 pub use effect::{Effect, StartTask};
 pub use engine::{Counts, Engine};
-pub use ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
-pub use input::{Command, Input, Now, Refusal, RefusalKind, Reply, Report};
+pub use ids::{
+    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
+};
+pub use input::{Command, EnvironmentUpdate, Input, Now, Refusal, RefusalKind, Reply, Report};
 pub use job::status::JobStatus;
 pub use restore::OpenRows;

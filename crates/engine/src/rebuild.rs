@@ -17,6 +17,7 @@ pub(crate) fn fill(engine: &mut Engine, rows: OpenRows) {
     state.environments =
         rows.compute_environments.into_iter().map(|row| (row.id, Environment::new(row))).collect();
     state.queues = rows.job_queues.into_iter().map(|row| (row.id, Queue::new(row))).collect();
+    state.policies = rows.scheduling_policies.into_iter().map(|row| (row.id, row)).collect();
     rows.job_definitions.into_iter().for_each(|facts| state.definitions.insert(facts));
     let mut keys = BTreeMap::new();
     for open in rows.jobs {
@@ -33,6 +34,7 @@ pub(crate) fn fill(engine: &mut Engine, rows: OpenRows) {
         }
     }
     find_told_heads(engine);
+    engine.state.unsettled.due_all(&engine.state.environments, &engine.state.queues);
     engine.state.agenda.all = true;
 }
 
@@ -46,6 +48,7 @@ fn last_ids(rows: &OpenRows) -> LastIds {
             last.compute_environment,
         ),
         job_queue: most(&mut rows.job_queues.iter().map(|q| q.id.0), last.job_queue),
+        scheduling_policy: most(&mut rows.scheduling_policies.iter().map(|p| p.id.0), last.scheduling_policy),
         job_definition: most(&mut rows.job_definitions.iter().map(|d| d.id.0), last.job_definition),
         job: most(&mut rows.jobs.iter().map(|j| j.id().0), last.job),
     }

@@ -3,7 +3,7 @@
 //!
 //! Never here: the wire shapes. The API's handlers check those and hand in facts beside the finished body.
 
-use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, QueueId};
+use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, PolicyId, QueueId};
 use std::sync::Arc;
 
 /// `state` of a compute environment or queue.
@@ -97,9 +97,35 @@ pub struct JobQueue {
     pub priority: i32,
     /// Its environments in the order in which they are tried.
     pub environments: Vec<ComputeEnvironmentId>,
+    /// Its scheduling policy; without one its jobs run in the order of submission.
+    pub policy: Option<PolicyId>,
     /// Rises with every change of the row; an update names the one that it read.
     pub version: u32,
     /// The rest of the resource as JSON text.
+    pub body: Arc<str>,
+}
+
+/// What a scheduling policy orders by; it never changes (spec infrastructure §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// `fairsharePolicy`.
+    FairShare,
+    /// `quotaSharePolicy`.
+    QuotaShare,
+}
+
+/// A scheduling policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulingPolicy {
+    /// Row id; 0 on creation, the engine gives it.
+    pub id: PolicyId,
+    /// `name`.
+    pub name: Arc<str>,
+    /// What it orders by.
+    pub kind: PolicyKind,
+    /// Rises with every change of the row; an update names the one that it read.
+    pub version: u32,
+    /// The rest of the policy as JSON text.
     pub body: Arc<str>,
 }
 

@@ -4,7 +4,7 @@
 
 use crate::change::{AttemptRow, JobFacts, JobHot};
 use crate::ids::{DefinitionId, JobId, JobUuid, QueueId};
-use crate::resource::{ComputeEnvironment, JobQueue};
+use crate::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use std::sync::Arc;
 
 /// All open rows and the counters behind row ids.
@@ -14,13 +14,15 @@ pub struct OpenRows {
     pub compute_environments: Vec<ComputeEnvironment>,
     /// All of them.
     pub job_queues: Vec<JobQueue>,
+    /// All of them.
+    pub scheduling_policies: Vec<SchedulingPolicy>,
     /// Every revision, ACTIVE or not.
     pub job_definitions: Vec<DefinitionFacts>,
     /// Every job that is not SUCCEEDED or FAILED, in the order of its row id.
     pub jobs: Vec<OpenJob>,
     /// Every attempt without an end.
     pub attempts: Vec<AttemptRow>,
-    /// The greatest row id ever given to a compute environment, queue, definition and job.
+    /// The greatest row id ever given to a compute environment, queue, policy, definition and job.
     pub last_ids: LastIds,
 }
 
@@ -31,6 +33,8 @@ pub struct LastIds {
     pub compute_environment: i64,
     /// Of job queues.
     pub job_queue: i64,
+    /// Of scheduling policies.
+    pub scheduling_policy: i64,
     /// Of job definitions.
     pub job_definition: i64,
     /// Of jobs.

@@ -3,13 +3,14 @@
 use crate::capacity::group::Agenda;
 use crate::capacity::host::HostState;
 use crate::change::AttemptRow;
-use crate::ids::{ComputeEnvironmentId, HostId, JobUuid, QueueId, TaskId};
+use crate::ids::{ComputeEnvironmentId, HostId, JobUuid, PolicyId, QueueId, TaskId};
 use crate::job::Job;
 use crate::job::end::EXITED;
 use crate::job::retry::RetryRule;
 use crate::queue::Queue;
-use crate::resource::ComputeEnvironment;
+use crate::resource::{ComputeEnvironment, SchedulingPolicy};
 use crate::resources::definitions::Definitions;
+use crate::resources::settle::Unsettled;
 use crate::restore::LastIds;
 use crate::slab::{Key, Slab};
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub(crate) const BEHIND: &str = "waits behind other jobs of its queue";
 pub(crate) struct State {
     pub environments: BTreeMap<ComputeEnvironmentId, Environment>,
     pub queues: BTreeMap<QueueId, Queue>,
+    pub policies: BTreeMap<PolicyId, SchedulingPolicy>,
     pub definitions: Definitions,
     /// Hosts that are there, and those that are not (yet) but have open attempts.
     pub hosts: BTreeMap<HostId, HostState>,
@@ -34,6 +36,8 @@ pub(crate) struct State {
     pub shared: Shared,
     /// What is new since the last pass.
     pub agenda: Agenda,
+    /// What is CREATING or UPDATING.
+    pub unsettled: Unsettled,
 }
 
 /// A compute environment and what it carries.
@@ -87,6 +91,7 @@ impl State {
         Self {
             environments: BTreeMap::new(),
             queues: BTreeMap::new(),
+            policies: BTreeMap::new(),
             definitions: Definitions::default(),
             hosts: BTreeMap::new(),
             jobs: Slab::new(),
@@ -95,6 +100,7 @@ impl State {
             last,
             shared: Shared { behind: BEHIND.into(), exited: EXITED.into(), no_rules: Arc::from([]) },
             agenda: Agenda::default(),
+            unsettled: Unsettled::default(),
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::compute::crash;
 use crate::error::{ApiError, ErrorKind};
-use crate::store::{LogStreamRow, StoreError, Writer};
+use crate::store::{LogStreamRow, StoreError, Write, Writer, Written};
 use batchyard_engine::resource::Host;
 use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, Reply, Report};
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ const INBOX: usize = 4096;
 enum Message {
     Command(Box<Command>, oneshot::Sender<Result<Reply, ApiError>>),
     Report(Box<Report>, Vec<LogStreamRow>),
+    Write(Box<Write>, oneshot::Sender<Result<Written, ApiError>>),
     Tick,
     Stop,
 }
@@ -54,9 +55,15 @@ impl Core {
     /// Carries a command out; answered once it is durable.
     pub async fn command(&self, command: Command) -> Result<Reply, ApiError> {
         let (sender, answer) = oneshot::channel();
-        let gone = || ApiError::new(ErrorKind::Unavailable, "the server is stopping; try again in a moment");
-        self.inbox.send(Message::Command(Box::new(command), sender)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.inbox.send(Message::Command(Box::new(command), sender)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Writes what the engine has no part in, in the same order as its changes; answered once it is durable.
+    pub async fn write(&self, write: Write) -> Result<Written, ApiError> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.send(Message::Write(Box::new(write), sender)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
     }
 
     /// Tells what a backend saw, with the rows of the log streams that go with it.
@@ -76,6 +83,10 @@ impl Core {
     }
 }
 
+fn stopping() -> ApiError {
+    ApiError::new(ErrorKind::Unavailable, "the server is stopping; try again in a moment")
+}
+
 struct Owner {
     inbox: mpsc::Receiver<Message>,
     writer: Writer,
@@ -84,7 +95,34 @@ struct Owner {
     hosts: BTreeMap<HostId, Host>,
 }
 
-type Answers = Vec<(oneshot::Sender<Result<Reply, ApiError>>, Reply)>;
+/// What a batch holds beside the engine's changes, and who waits for its answer.
+#[derive(Default)]
+struct Waiting {
+    commands: Vec<(oneshot::Sender<Result<Reply, ApiError>>, Reply)>,
+    streams: Vec<LogStreamRow>,
+    writes: Vec<Write>,
+    writers: Vec<oneshot::Sender<Result<Written, ApiError>>>,
+}
+
+impl Waiting {
+    fn answer(self, written: Vec<Written>) {
+        for (answer, reply) in self.commands {
+            let _ = answer.send(Ok(reply));
+        }
+        for (answer, written) in self.writers.into_iter().zip(written) {
+            let _ = answer.send(Ok(written));
+        }
+    }
+
+    fn fail(self) {
+        for (answer, _) in self.commands {
+            let _ = answer.send(Err(ApiError::server()));
+        }
+        for answer in self.writers {
+            let _ = answer.send(Err(ApiError::server()));
+        }
+    }
+}
 
 impl Owner {
     fn run(mut self) {
@@ -101,23 +139,27 @@ impl Owner {
     /// One batch. False when the core is to end.
     fn step(&mut self, batch: &mut Vec<Message>) -> bool {
         let now = clock::now();
-        let (mut answers, mut streams, mut going) = (Answers::new(), Vec::new(), true);
+        let (mut waiting, mut going) = (Waiting::default(), true);
         for message in batch.drain(..) {
             match message {
                 Message::Command(command, answer) => {
-                    answers.push((answer, self.engine.handle(Input::Command(*command), now)));
+                    waiting.commands.push((answer, self.engine.handle(Input::Command(*command), now)));
                 }
                 Message::Report(report, rows) => {
-                    streams.extend(rows);
+                    waiting.streams.extend(rows);
                     self.remember_host(&report);
                     self.engine.handle(Input::Report(*report), now);
+                }
+                Message::Write(write, answer) => {
+                    waiting.writes.push(*write);
+                    waiting.writers.push(answer);
                 }
                 Message::Tick => drop(self.engine.handle(Input::Tick, now)),
                 Message::Stop => going = false,
             }
         }
         self.engine.schedule(now);
-        self.finish(answers, &streams);
+        self.finish(waiting);
         going
     }
 
@@ -130,29 +172,25 @@ impl Owner {
     }
 
     /// Commits, answers, lets the effects go.
-    fn finish(&mut self, answers: Answers, streams: &[LogStreamRow]) {
+    fn finish(&mut self, waiting: Waiting) {
         let (changes, effects) = self.engine.take();
         if !changes.is_empty() {
             crash::point("before_commit");
         }
-        match self.writer.commit(&changes, streams) {
-            Ok(()) => {
+        match self.writer.commit(&changes, &waiting.streams, &waiting.writes) {
+            Ok(written) => {
                 if !changes.is_empty() {
                     crash::point("after_commit");
                 }
                 self.engine.committed();
-                for (answer, reply) in answers {
-                    let _ = answer.send(Ok(reply));
-                }
+                waiting.answer(written);
                 for effect in effects {
                     let _ = self.effects.send(effect);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, changes = changes.len(), "a commit failed; reading the rows anew");
-                for (answer, _) in answers {
-                    let _ = answer.send(Err(ApiError::server()));
-                }
+                waiting.fail();
                 self.recover();
             }
         }
@@ -174,8 +212,10 @@ impl Owner {
             std::thread::sleep(wait);
             wait = (wait * 2).min(Duration::from_secs(5));
             while let Ok(message) = self.inbox.try_recv() {
-                if let Message::Command(_, answer) = message {
-                    let _ = answer.send(Err(ApiError::server()));
+                match message {
+                    Message::Command(_, answer) => drop(answer.send(Err(ApiError::server()))),
+                    Message::Write(_, answer) => drop(answer.send(Err(ApiError::server()))),
+                    Message::Report(..) | Message::Tick | Message::Stop => {}
                 }
             }
         }

@@ -84,8 +84,10 @@ impl State {
 fn accepts(environment: &Environment, job: &Job) -> Result<(), Obstacle> {
     let row = &environment.row;
     match (row.status, row.state) {
-        (Status::Valid | Status::Updating, OnOff::Enabled) => {}
-        (Status::Valid | Status::Updating, OnOff::Disabled) => return Err(Obstacle::Disabled),
+        (Status::Creating | Status::Valid | Status::Updating, OnOff::Enabled) => {}
+        (Status::Creating | Status::Valid | Status::Updating, OnOff::Disabled) => {
+            return Err(Obstacle::Disabled);
+        }
         _ => return Err(Obstacle::Invalid),
     }
     if row.platform != job.facts.platform {

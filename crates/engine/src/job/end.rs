@@ -37,10 +37,18 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// A backend saw it end. `terminated` holds the words of an accepted terminate: they win over how it really ended.
-    pub(crate) fn of_exit(exit: &TaskExit, terminated: Option<&Arc<str>>) -> Self {
+    /// `host_gone` holds those of a host that was taken from under it, which is no failure of what ended well.
+    pub(crate) fn of_exit(
+        exit: &TaskExit,
+        terminated: Option<&Arc<str>>,
+        host_gone: Option<&Arc<str>>,
+    ) -> Self {
         let all_good = !exit.containers.is_empty() && exit.containers.iter().all(|c| c.code == Some(0));
         let (success, may_retry, reason) = match (&exit.why, terminated) {
             (_, Some(words)) => (false, false, words.clone()),
+            (Why::StartFailed(_) | Why::Stopped, None) if host_gone.is_some() && !all_good => {
+                (false, true, host_gone.cloned().unwrap_or_else(|| self::host_gone(None)))
+            }
             (Why::Timeout, None) => (false, false, TIMED_OUT.into()),
             (Why::StartFailed(_), None) => (false, true, NOT_STARTED.into()),
             // A stop that nobody asked the engine for is told as what the container made of it.
@@ -58,10 +66,7 @@ impl Ending {
 
     /// Its host went away, or nobody knows how it ended. An unknown host has no instance id to name.
     pub(crate) fn of_loss(instance: Option<&str>, at_ms: i64, terminated: Option<&Arc<str>>) -> Self {
-        let reason = terminated.cloned().unwrap_or_else(|| match instance {
-            Some(id) => format!("Host EC2 (instance {id}) terminated.").into(),
-            None => "Host EC2 terminated.".into(),
-        });
+        let reason = terminated.cloned().unwrap_or_else(|| host_gone(instance));
         Self {
             success: false,
             may_retry: terminated.is_none(),
@@ -75,6 +80,14 @@ impl Ending {
     /// The container whose end the retry rules look at: the first that did not end well.
     pub(crate) fn deciding(&self) -> Option<&ContainerResult> {
         self.containers.iter().find(|c| c.exit_code != Some(0)).or(self.containers.first())
+    }
+}
+
+/// `statusReason` of an attempt whose host went away (spec jobs §1.5).
+pub(crate) fn host_gone(instance: Option<&str>) -> Arc<str> {
+    match instance {
+        Some(id) => format!("Host EC2 (instance {id}) terminated.").into(),
+        None => "Host EC2 terminated.".into(),
     }
 }
 

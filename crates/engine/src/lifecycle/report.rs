@@ -18,8 +18,9 @@ impl Engine {
             Report::Progress { task, text } => self.progress(task, text),
             Report::Started { task, at_ms } => self.started(task, at_ms),
             Report::Exited { task, exit } => {
-                if let Some(key) = self.job_of(task) {
-                    let ending = Ending::of_exit(&exit, self.state.jobs[key].hot.terminated.as_ref());
+                if let Some(attempt) = self.state.attempts.get(&task) {
+                    let terminated = self.state.jobs[attempt.key].hot.terminated.as_ref();
+                    let ending = Ending::of_exit(&exit, terminated, attempt.row.status_reason.as_ref());
                     self.finish_attempt(task, ending);
                 }
             }

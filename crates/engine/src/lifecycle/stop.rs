@@ -3,9 +3,9 @@
 
 use crate::effect::Effect;
 use crate::engine::Engine;
-use crate::ids::QueueId;
+use crate::ids::{QueueId, TaskId};
 use crate::input::{Now, Reply, StopRequest};
-use crate::job::end::QUEUE_DELETED;
+use crate::job::end::{QUEUE_DELETED, host_gone};
 use crate::resource::Status;
 use crate::slab::Key;
 use std::sync::Arc;
@@ -53,6 +53,19 @@ impl Engine {
             self.batch.effect(Effect::Stop { task: row.task, host: row.host, grace_s: STOP_GRACE_S });
         }
         self.batch.touch(&mut self.state.jobs, key);
+    }
+
+    /// Asks for the end of an attempt as if its host had gone; the retry rules decide what follows.
+    pub(crate) fn take_host_from(&mut self, task: TaskId) {
+        let Some(attempt) = self.state.attempts.get_mut(&task) else { return };
+        let row = &mut attempt.row;
+        if self.state.jobs[attempt.key].hot.terminated.is_some() || row.status_reason.is_some() {
+            return;
+        }
+        let host = self.state.hosts.get(&row.host).and_then(|state| state.size.as_ref());
+        row.status_reason = Some(host_gone(host.map(|host| &*host.instance_id)));
+        self.batch.effect(Effect::Stop { task, host: row.host, grace_s: STOP_GRACE_S });
+        self.batch.attempt(row);
     }
 
     /// Ends waiting jobs of queues in DELETING, so many at a time.

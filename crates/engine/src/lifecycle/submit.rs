@@ -10,6 +10,10 @@ use crate::job::status::{Event, JobStatus};
 use crate::resource::{Platform, State as OnOff, Status};
 use crate::slab::Key;
 
+/// AWS's words, its slip of the pen included (spec jobs §2.5).
+const NO_SHARES: &str = "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair \
+                         share scheduling policy.";
+
 impl Engine {
     /// Takes a job in: RUNNABLE at once, since nothing but room holds it back.
     pub(crate) fn submit(&mut self, submission: Submission, now: Now) -> Result<Reply, Refusal> {
@@ -28,7 +32,13 @@ impl Engine {
         }
         self.accepts_submissions(submission.queue)?;
         self.can_run(submission.queue, submission.platform)?;
-        let id = self.insert_job(submission, now);
+        self.share_fits(&submission)?;
+        let fails = submission.fails.clone();
+        let (id, key) = self.insert_job(submission, now);
+        match fails {
+            Some(reason) => self.fail_waiting(key, reason, now),
+            None => self.make_runnable(key, Event::Ready),
+        }
         Ok(Reply::Job(id))
     }
 
@@ -57,7 +67,19 @@ impl Engine {
         Err(refused(RefusalKind::Impossible, message))
     }
 
-    fn insert_job(&mut self, submission: Submission, now: Now) -> JobId {
+    /// A share is named exactly where a policy divides by it (spec jobs §2.5, infrastructure §4.1).
+    fn share_fits(&self, submission: &Submission) -> Result<(), Refusal> {
+        let has_policy = self.state.queues[&submission.queue].row.policy.is_some();
+        if has_policy && submission.share.is_none() {
+            return Err(refused(RefusalKind::WrongState, "shareIdentifier must be specified."));
+        }
+        if !has_policy && (submission.share.is_some() || submission.overrides_priority) {
+            return Err(refused(RefusalKind::WrongState, NO_SHARES));
+        }
+        Ok(())
+    }
+
+    fn insert_job(&mut self, submission: Submission, now: Now) -> (JobId, Key) {
         self.state.last.job += 1;
         let id = JobId(self.state.last.job);
         let hot = JobHot {
@@ -76,6 +98,8 @@ impl Engine {
             needs: submission.needs,
             retry: RetryStrategy { rules, ..submission.retry },
             timeout_s: submission.timeout_s,
+            share: submission.share,
+            priority: submission.priority,
         };
         let row = Box::new(JobRow {
             uuid: submission.uuid,
@@ -95,8 +119,7 @@ impl Engine {
         if let Some(queue) = self.state.queues.get_mut(&queue) {
             queue.open += 1;
         }
-        self.make_runnable(key, Event::Ready);
-        id
+        (id, key)
     }
 
     /// To RUNNABLE, into its queue. A pass is due only when it is the head: behind one that waits it changes nothing.

@@ -1,12 +1,11 @@
 //! Compute environments: made, changed, deleted (spec infrastructure §1.2, §1.7, §1.8). Never here: their hosts.
 
 use crate::engine::{Engine, refused};
-use crate::ids::ComputeEnvironmentId;
-use crate::input::{Refusal, RefusalKind, Reply};
+use crate::ids::{ComputeEnvironmentId, TaskId};
+use crate::input::{EnvironmentUpdate, Now, Refusal, RefusalKind, Reply};
 use crate::resource::{ComputeEnvironment, State as OnOff, Status};
 use crate::state::Environment;
 
-const HEALTHY: &str = "ComputeEnvironment Healthy";
 pub(crate) const EXISTS: &str = "Object already exists";
 pub(crate) const BEING_MODIFIED: &str = "Cannot update, resource is being modified.";
 
@@ -18,14 +17,20 @@ impl Engine {
         self.state.last.compute_environment += 1;
         row.id = ComputeEnvironmentId(self.state.last.compute_environment);
         row.version = 1;
-        settle(&mut row);
+        (row.status, row.status_reason) = (Status::Creating, "".into());
         let id = row.id;
+        self.state.unsettled.environment(id);
         self.state.environments.insert(id, Environment::new(row));
         self.environment_changed(id);
         Ok(Reply::ComputeEnvironment(id))
     }
 
-    pub(crate) fn update_environment(&mut self, mut row: ComputeEnvironment) -> Result<Reply, Refusal> {
+    pub(crate) fn update_environment(
+        &mut self,
+        update: EnvironmentUpdate,
+        _now: Now,
+    ) -> Result<Reply, Refusal> {
+        let EnvironmentUpdate { mut row, end_jobs } = update;
         let Some(environment) = self.state.environments.get_mut(&row.id) else { return Ok(Reply::Stale) };
         let old = &environment.row;
         if old.status == Status::Deleting {
@@ -41,10 +46,14 @@ impl Engine {
         }
         row.name = old.name.clone();
         row.version += 1;
-        settle(&mut row);
+        (row.status, row.status_reason) = (Status::Updating, "".into());
         let id = row.id;
         environment.row = row;
+        self.state.unsettled.environment(id);
         self.environment_changed(id);
+        if end_jobs {
+            self.replace_hosts_of(id);
+        }
         Ok(Reply::ComputeEnvironment(id))
     }
 
@@ -79,16 +88,15 @@ impl Engine {
         }
     }
 
-    fn environment_changed(&mut self, id: ComputeEnvironmentId) {
+    /// Its running jobs end as they do when a host is taken from under them.
+    fn replace_hosts_of(&mut self, id: ComputeEnvironmentId) {
+        let attempts = self.state.attempts.values().filter(|attempt| attempt.row.environment == id);
+        let tasks: Vec<TaskId> = attempts.map(|attempt| attempt.row.task).collect();
+        tasks.into_iter().for_each(|task| self.take_host_from(task));
+    }
+
+    pub(crate) fn environment_changed(&mut self, id: ComputeEnvironmentId) {
         self.batch.environment(id);
         self.state.agenda.all = true;
-    }
-}
-
-/// Nothing has to be waited for: it works at once, unless the handler knows better.
-fn settle(row: &mut ComputeEnvironment) {
-    if row.status != Status::Invalid {
-        row.status = Status::Valid;
-        row.status_reason = HEALTHY.into();
     }
 }

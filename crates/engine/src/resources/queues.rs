@@ -1,7 +1,7 @@
 //! Job queues: made, changed, deleted (spec infrastructure §3.1, §3.2). Never here: the order of their jobs.
 
 use crate::engine::{Engine, refused};
-use crate::ids::{ComputeEnvironmentId, QueueId};
+use crate::ids::{ComputeEnvironmentId, PolicyId, QueueId};
 use crate::input::{Refusal, RefusalKind, Reply};
 use crate::job::end::QUEUE_DELETED;
 use crate::queue::Queue;
@@ -10,22 +10,21 @@ use crate::resources::environments::{BEING_MODIFIED, EXISTS};
 use crate::slab::Key;
 use std::sync::Arc;
 
-const HEALTHY: &str = "JobQueue Healthy";
-
 impl Engine {
     pub(crate) fn create_queue(&mut self, mut row: JobQueue) -> Result<Reply, Refusal> {
         if self.state.queues.values().any(|other| other.row.name == row.name) {
             return Err(refused(RefusalKind::Exists, EXISTS));
         }
-        if !self.environments_exist(&row) {
+        if !self.parts_exist(&row) {
             return Ok(Reply::Stale);
         }
         self.environments_fit(&row, &[])?;
         self.state.last.job_queue += 1;
         row.id = QueueId(self.state.last.job_queue);
         row.version = 1;
-        settle(&mut row);
+        (row.status, row.status_reason) = (Status::Creating, "".into());
         let id = row.id;
+        self.state.unsettled.queue(id);
         self.state.queues.insert(id, Queue::new(row));
         self.queue_changed(id);
         Ok(Reply::JobQueue(id))
@@ -38,14 +37,16 @@ impl Engine {
         if old.status == Status::Deleting {
             return Err(refused(RefusalKind::WrongState, BEING_MODIFIED));
         }
-        if old.version != row.version || !self.environments_exist(&row) {
+        if old.version != row.version || !self.parts_exist(&row) {
             return Ok(Reply::Stale);
         }
         self.environments_fit(&row, &old.environments)?;
+        self.policy_fits(old.policy, row.policy)?;
         row.name = old.name.clone();
         row.version += 1;
-        settle(&mut row);
+        (row.status, row.status_reason) = (Status::Updating, "".into());
         let id = row.id;
+        self.state.unsettled.queue(id);
         if let Some(queue) = self.state.queues.get_mut(&id) {
             queue.row = row;
         }
@@ -87,14 +88,30 @@ impl Engine {
         }
     }
 
-    fn environments_exist(&self, row: &JobQueue) -> bool {
+    fn parts_exist(&self, row: &JobQueue) -> bool {
         row.environments.iter().all(|id| self.state.environments.contains_key(id))
+            && row.policy.is_none_or(|id| self.state.policies.contains_key(&id))
+    }
+
+    /// A policy is replaced by one of its kind, never removed and never given to a FIFO queue (spec infrastructure
+    /// §3.1).
+    fn policy_fits(&self, old: Option<PolicyId>, new: Option<PolicyId>) -> Result<(), Refusal> {
+        let kind = |id: Option<PolicyId>| id.and_then(|id| self.state.policies.get(&id)).map(|p| p.kind);
+        if kind(old) == kind(new) {
+            return Ok(());
+        }
+        let message = match (old, new) {
+            (None, _) => "a job queue without a scheduling policy can't get one, create another job queue",
+            (_, None) => "the scheduling policy of a job queue can't be removed, only replaced",
+            _ => "the scheduling policy of a job queue can only be replaced by one of the same kind",
+        };
+        Err(refused(RefusalKind::WrongState, message))
     }
 
     /// New environments must be VALID, and all of one kind. Those it had may have become INVALID meanwhile.
     fn environments_fit(&self, row: &JobQueue, had: &[ComputeEnvironmentId]) -> Result<(), Refusal> {
         let rows = || row.environments.iter().filter_map(|id| Some(&self.state.environments.get(id)?.row));
-        let usable = |status| matches!(status, Status::Valid | Status::Updating);
+        let usable = |status| matches!(status, Status::Creating | Status::Valid | Status::Updating);
         if let Some(bad) = rows().find(|e| !usable(e.status) && !had.contains(&e.id)) {
             let message = format!("Compute environment {} is not valid", bad.name);
             return Err(refused(RefusalKind::WrongState, message));
@@ -110,13 +127,8 @@ impl Engine {
         Ok(())
     }
 
-    fn queue_changed(&mut self, id: QueueId) {
+    pub(crate) fn queue_changed(&mut self, id: QueueId) {
         self.batch.queue(id);
         self.state.agenda.all = true;
     }
-}
-
-fn settle(row: &mut JobQueue) {
-    row.status = Status::Valid;
-    row.status_reason = HEALTHY.into();
 }

@@ -4,6 +4,7 @@ mod backlog;
 mod common;
 mod life;
 mod placing;
+mod policies;
 mod reasons;
 mod resources;
 mod restart;

@@ -2,6 +2,7 @@
 //! they are. Jobs are numbered from 1 in the order of their submission.
 
 use crate::common::World;
+use crate::common::words::update;
 use crate::common::world::attempts;
 use batchyard_engine::input::Command;
 use batchyard_engine::resource::State;
@@ -85,7 +86,7 @@ fn a_disabled_environment_gets_nothing_new() {
     w.submit("q 1");
     let mut a = w.environment("a");
     a.state = State::Disabled;
-    w.done(Command::UpdateComputeEnvironment(a));
+    w.done(update(a));
     w.submit("q 1");
     assert_eq!(w.environments(), "1@a 2@b");
     w.exits(1, 0);
@@ -100,7 +101,7 @@ fn max_vcpus_holds_and_can_be_raised() {
     assert_eq!(w.environments(), "1@a 2@a 4@b");
     let mut a = w.environment("a");
     a.max_vcpus_milli = Some(3000);
-    w.done(Command::UpdateComputeEnvironment(a));
+    w.done(update(a));
     assert_eq!(w.environments(), "1@a 2@a 3@a 4@b");
 }
 

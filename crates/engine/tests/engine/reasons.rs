@@ -1,10 +1,11 @@
 //! What a waiting job says (spec jobs §1.5, infrastructure §3.3), and that it is written only when its cause changes.
 
 use crate::common::World;
+use crate::common::words;
 use crate::common::world::attempts;
 use batchyard_engine::change::Change;
-use batchyard_engine::input::Command;
-use batchyard_engine::resource::{ComputeEnvironment, State, Status};
+use batchyard_engine::input::{Command, Submission};
+use batchyard_engine::resource::{ComputeEnvironment, Platform, State};
 use batchyard_engine::{Engine, HostId, Input, Report};
 
 const BEHIND: &str = "RUNNABLE (waits behind other jobs of its queue)";
@@ -14,7 +15,7 @@ const NEVER_FITS: &str = "RUNNABLE (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - 
 fn update(w: &mut World, name: &str, change: impl Fn(&mut ComputeEnvironment)) {
     let mut row = w.environment(name);
     change(&mut row);
-    w.done(Command::UpdateComputeEnvironment(row));
+    w.done(words::update(row));
 }
 
 /// Spec infrastructure §3.3: JOB_RESOURCE_REQUIREMENT when no environment has a host that could ever take it.
@@ -42,9 +43,10 @@ fn a_job_above_every_max_vcpus() {
 /// Spec infrastructure §3.3: ACTION_REQUIRED when all environments are INVALID.
 #[test]
 fn a_queue_whose_environments_are_invalid() {
-    let mut w = World::new("h1 4x4096", "a 4", "q 1 a");
-    update(&mut w, "a", |a| a.status = Status::Invalid);
-    w.submit("q 1");
+    let mut w = World::new("h1 4x4096", "", "");
+    w.queue_of_a_cluster("q");
+    let job = Submission { platform: Platform::Eks, ..w.job("q 1") };
+    w.done(Command::Submit(Box::new(job)));
     assert_eq!(w.status(1), "RUNNABLE (ACTION_REQUIRED - CE(s) associated with the job queue are invalid.)");
 }
 

@@ -26,14 +26,18 @@ fn disabled_queue(w: &mut World, name: &str) -> JobQueue {
 fn disabled_environment(w: &mut World, name: &str) -> ComputeEnvironment {
     let mut row = w.environment(name);
     row.state = State::Disabled;
-    w.done(Command::UpdateComputeEnvironment(row));
+    w.done(words::update(row));
     w.environment(name)
 }
 
-/// Spec infrastructure §1.2, §3.1: the healthy texts; VALID at once.
+/// Spec infrastructure §1.2, §3.1: CREATING, then VALID with the healthy texts.
 #[test]
-fn new_resources_are_valid_at_once() {
-    let w = world();
+fn new_resources_are_valid_in_the_next_turn() {
+    let mut w = world();
+    w.send(Command::CreateComputeEnvironment(words::environment("b 2")));
+    assert_eq!((w.environment("b").status, w.asked().as_str()), (Status::Creating, "Wake 8000"));
+    w.restart();
+    assert_eq!(w.environment("b").status, Status::Valid);
     let (a, q) = (w.environment("a"), w.queue("q"));
     assert_eq!(
         (a.id, a.status, &*a.status_reason),
@@ -42,24 +46,23 @@ fn new_resources_are_valid_at_once() {
     assert_eq!((q.id, q.status, &*q.status_reason), (QueueId(1), Status::Valid, "JobQueue Healthy"));
 }
 
-/// Spec infrastructure §1.2: what the handler found INVALID stays so, and no queue may have it (§3.1).
+/// Spec infrastructure §1.2: without its cluster an environment is INVALID, and no queue may get it (§3.1); once
+/// disabled it is VALID, lest nobody could delete it (§1.8).
 #[test]
 fn an_invalid_environment() {
     let mut w = world();
-    let mut row = words::environment("eks 4");
-    (row.status, row.status_reason) =
-        (Status::Invalid, "CLIENT_ERROR - Unable to validate Kubernetes Namespace".into());
-    w.done(Command::CreateComputeEnvironment(row.clone()));
-    assert_eq!(w.environment("eks").status_reason, row.status_reason);
+    w.queue_of_a_cluster("k");
+    let row = w.environment("k");
+    let text = "CLIENT_ERROR - Unable to validate Kubernetes Namespace";
+    assert_eq!((row.status, &*row.status_reason), (Status::Invalid, text));
+    w.done(Command::CreateComputeEnvironment(words::environment("eks 4 eks")));
     let queue = w.queue_row("r 1 a eks");
     let (kind, text) = refusal(&mut w, Command::CreateJobQueue(queue));
     assert_eq!((kind, text.as_str()), (RefusalKind::WrongState, "Compute environment eks is not valid"));
-    let mut a = w.environment("a");
-    a.status = Status::Invalid;
-    w.done(Command::UpdateComputeEnvironment(a));
-    let queue = JobQueue { priority: 9, ..w.queue("q") };
+    let queue = JobQueue { priority: 9, ..w.queue("k") };
     w.done(Command::UpdateJobQueue(queue));
-    assert_eq!(w.queue("q").priority, 9, "a queue that has one already can still be changed");
+    assert_eq!(w.queue("k").priority, 9, "a queue that has one already can still be changed");
+    assert_eq!(disabled_environment(&mut w, "eks").status, Status::Valid);
 }
 
 /// Spec infrastructure §5.3: names are taken once.
@@ -87,12 +90,12 @@ fn a_queue_has_one_kind_of_environment() {
 fn an_old_version_is_stale() {
     let mut w = world();
     let (a, q) = (w.environment("a"), w.queue("q"));
-    assert_eq!(w.done(Command::UpdateComputeEnvironment(a.clone())), Reply::ComputeEnvironment(a.id));
+    assert_eq!(w.done(words::update(a.clone())), Reply::ComputeEnvironment(a.id));
     assert_eq!(w.done(Command::UpdateJobQueue(q.clone())), Reply::JobQueue(q.id));
-    assert_eq!(w.environment("a").version, a.version + 1);
-    assert_eq!(w.send(Command::UpdateComputeEnvironment(a)), Reply::Stale);
+    assert_eq!(w.environment("a").version, a.version + 2, "UPDATING, then VALID");
+    assert_eq!(w.send(words::update(a)), Reply::Stale);
     assert_eq!(w.send(Command::UpdateJobQueue(q.clone())), Reply::Stale);
-    let gone = JobQueue { environments: vec![ComputeEnvironmentId(99)], version: q.version + 1, ..q };
+    let gone = JobQueue { environments: vec![ComputeEnvironmentId(99)], ..w.queue("q") };
     assert_eq!(w.send(Command::UpdateJobQueue(gone)), Reply::Stale);
     assert!(w.silent());
 }
@@ -129,7 +132,7 @@ fn an_environment_goes_with_its_last_job() {
     w.done(Command::DeleteComputeEnvironment(a.id));
     assert_eq!(w.environment("a").status, Status::Deleting);
     let now = w.environment("a");
-    let (_, text) = refusal(&mut w, Command::UpdateComputeEnvironment(now));
+    let (_, text) = refusal(&mut w, words::update(now));
     assert_eq!(text, "Cannot update, resource is being modified.");
     w.restart();
     w.exits(1, 0);
@@ -147,7 +150,7 @@ fn a_name_changes_hands_within_a_batch() {
     let queue = w.queue_row("q 3 a");
     w.engine.handle(Input::Command(Command::DeleteJobQueue(old)), w.now);
     assert_eq!(w.done(Command::CreateJobQueue(queue)), Reply::JobQueue(QueueId(2)));
-    assert_eq!((w.changes.len(), w.queue("q").priority), (2, 3));
+    assert_eq!((w.changes.len(), w.queue("q").priority), (3, 3));
 }
 
 /// Spec infrastructure §1.7: another type is another environment.
@@ -155,7 +158,7 @@ fn a_name_changes_hands_within_a_batch() {
 fn an_environment_keeps_its_type() {
     let mut w = world();
     let a = ComputeEnvironment { platform: Platform::Fargate, ..w.environment("a") };
-    let (kind, text) = refusal(&mut w, Command::UpdateComputeEnvironment(a));
+    let (kind, text) = refusal(&mut w, words::update(a));
     assert_eq!(kind, RefusalKind::WrongState);
     assert!(text.contains("environment a cannot change its type"), "{text}");
 }

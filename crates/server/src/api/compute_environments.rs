@@ -10,14 +10,10 @@ use super::{STALE_TRIES, contended, refused, unexpected};
 use crate::error::ApiError;
 use batchyard_engine::ids::ComputeEnvironmentId;
 use batchyard_engine::resource::{ComputeEnvironment, Platform, Status};
-use batchyard_engine::{Command, Reply};
+use batchyard_engine::{Command, EnvironmentUpdate, Reply};
 use batchyard_model::arn::{Arn, ArnKind, ecs_cluster, name_or_arn};
 use batchyard_model::batch::*;
 use std::collections::BTreeMap;
-
-const HEALTHY: &str = "ComputeEnvironment Healthy";
-/// Text of an environment whose cluster can't be asked (spec infrastructure §1.2).
-const NO_CLUSTER: &str = "CLIENT_ERROR - Unable to validate Kubernetes Namespace";
 
 impl Service {
     /// CreateComputeEnvironment; start-up makes the default ones through it too.
@@ -51,7 +47,11 @@ impl Service {
             let row = self.readers.read(move |r| r.compute_environment(&wanted)).await?;
             let row = row.ok_or_else(|| missing(&name))?;
             let row = updated_row(row, &input)?;
-            match self.core.command(Command::UpdateComputeEnvironment(row)).await? {
+            match self
+                .core
+                .command(Command::UpdateComputeEnvironment(EnvironmentUpdate { row, end_jobs: false }))
+                .await?
+            {
                 Reply::Done | Reply::ComputeEnvironment(_) => {
                     return Ok(UpdateComputeEnvironmentResponse {
                         compute_environment_arn: Some(self.environment_arn(&name)),
@@ -110,7 +110,7 @@ impl Service {
         detail.compute_environment_arn = Some(self.environment_arn(&row.name));
         detail.state = Some(state_name(row.state));
         detail.status = Some(status_name(row.status));
-        detail.status_reason = Some(row.status_reason.to_string());
+        detail.status_reason = Some(row.status_reason.to_string()).filter(|r| !r.is_empty());
         if row.platform != Platform::Eks {
             let arn = ecs_cluster(&self.region, &self.account, &cluster_name(row));
             detail.ecs_cluster_arn = Some(arn);
@@ -198,8 +198,8 @@ fn new_row(name: &str, input: CreateComputeEnvironmentRequest) -> Result<Compute
         id: ComputeEnvironmentId(0),
         name: name.into(),
         state: state(&input.state),
-        status: if eks { Status::Invalid } else { Status::Valid },
-        status_reason: if eks { NO_CLUSTER } else { HEALTHY }.into(),
+        status: Status::Creating,
+        status_reason: "".into(),
         platform,
         managed,
         max_vcpus_milli: max.map(|m| m * 1000),

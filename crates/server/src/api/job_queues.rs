@@ -17,8 +17,6 @@ use batchyard_model::arn::{Arn, ArnKind, name_or_arn};
 use batchyard_model::batch::*;
 use batchyard_model::limits::{MAX_ENVIRONMENTS_PER_QUEUE, QUEUE_PRIORITY};
 
-const HEALTHY: &str = "JobQueue Healthy";
-
 impl Service {
     /// CreateJobQueue; start-up makes the default ones through it too.
     ///
@@ -50,10 +48,11 @@ impl Service {
                 id: QueueId(0),
                 name: name.as_str().into(),
                 state: state(&input.state),
-                status: Status::Valid,
-                status_reason: HEALTHY.into(),
+                status: Status::Creating,
+                status_reason: "".into(),
                 priority,
                 environments,
+                policy: None,
                 version: 1,
                 body: text(&detail),
             };
@@ -153,7 +152,7 @@ impl Service {
         detail.job_queue_arn = Some(self.queue_arn(&row.name));
         detail.state = Some(state_name(row.state));
         detail.status = Some(status_name(row.status));
-        detail.status_reason = Some(row.status_reason.to_string());
+        detail.status_reason = Some(row.status_reason.to_string()).filter(|r| !r.is_empty());
         detail.priority = Some(row.priority);
         detail.service_environment_order.get_or_insert_default();
         Ok(detail)

@@ -4,7 +4,7 @@
 
 use batchyard_engine::change::{ContainerResult, JobFacts};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{Needs, Platform, State, Status};
+use batchyard_engine::resource::{Needs, Platform, PolicyKind, State, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -53,6 +53,17 @@ pub fn platform(number: i64) -> Option<Platform> {
     [P::Ec2, P::Fargate, P::ManagedInstances, P::Eks].into_iter().find(|p| platform_number(*p) == number)
 }
 
+pub fn policy_number(kind: PolicyKind) -> i64 {
+    match kind {
+        PolicyKind::FairShare => 0,
+        PolicyKind::QuotaShare => 1,
+    }
+}
+
+pub fn policy(number: i64) -> Option<PolicyKind> {
+    [PolicyKind::FairShare, PolicyKind::QuotaShare].into_iter().find(|k| policy_number(*k) == number)
+}
+
 /// `job_body.facts`: what the engine reads back of an open job.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -67,6 +78,14 @@ struct Facts {
     rules: Vec<Rule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    priority: i32,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +115,8 @@ pub fn facts_text(facts: &JobFacts) -> String {
         attempts: facts.retry.attempts,
         rules: facts.retry.rules.iter().map(rule).collect(),
         timeout_seconds: facts.timeout_s,
+        share: facts.share.clone(),
+        priority: facts.priority,
     };
     serde_json::to_string(&facts).expect("plain struct")
 }
@@ -113,6 +134,8 @@ pub fn facts(text: &str) -> Result<JobFacts, String> {
         needs: Needs { vcpus_milli: f.vcpus_milli, memory_mib: f.memory_mib, gpus: f.gpus },
         retry: RetryStrategy { attempts: f.attempts, rules: f.rules.into_iter().map(rule).collect() },
         timeout_s: f.timeout_seconds,
+        share: f.share,
+        priority: f.priority,
     })
 }
 

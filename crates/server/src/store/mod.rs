@@ -4,6 +4,7 @@
 //! write that was answered. SQLite in WAL mode with `synchronous=FULL` is the embedded default. Never here: what rows
 //! mean; the engine and the API know.
 
+mod beside;
 mod checkpoint;
 mod codec;
 mod logs;
@@ -16,6 +17,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use beside::{TagChange, TagOwner, Write, Written};
 pub use logs::{Catalog, LogStreamRow};
 pub use pool::Readers;
 pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};

@@ -3,12 +3,14 @@
 //! Never here: wire shapes. Each thread that reads has its own [`Reader`].
 
 use super::StoreError;
-use super::restore::{attempt, compute_environment, hot, job_queue};
+use super::beside::{TagOwner, tags_of};
+use super::restore::{attempt, compute_environment, hot, job_queue, scheduling_policy};
 use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, JobId, JobUuid, QueueId};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Params, Row, params};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A connection that reads.
@@ -148,6 +150,25 @@ impl Reader {
     pub fn last_job_queue(&self) -> Result<i64, StoreError> {
         let last = self.rows("SELECT coalesce(max(id), 0) FROM job_queue", [], |r| Ok(r.get(0)?))?;
         Ok(last.first().copied().unwrap_or_default())
+    }
+
+    /// The tags of something as the tag operations left them; none when they never changed any.
+    pub fn tags(&self, owner: TagOwner, id: i64) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+        let sql = "SELECT tags FROM tag_set WHERE owner_kind = ?1 AND owner = ?2";
+        let text = self.rows(sql, params![owner as i64, id], |r| Ok(r.get::<_, String>(0)?))?.pop();
+        text.map(|text| tags_of(id, &text)).transpose()
+    }
+
+    /// Scheduling policies after a row id, in the order of their making.
+    pub fn scheduling_policies(&self, after: i64, limit: u32) -> Result<Vec<SchedulingPolicy>, StoreError> {
+        let sql = "SELECT * FROM scheduling_policy WHERE id > ?1 AND NOT removed ORDER BY id LIMIT ?2";
+        self.rows(sql, params![after, limit], scheduling_policy)
+    }
+
+    /// The scheduling policy of this name.
+    pub fn scheduling_policy(&self, name: &str) -> Result<Option<SchedulingPolicy>, StoreError> {
+        let sql = "SELECT * FROM scheduling_policy WHERE name = ?1 AND NOT removed";
+        Ok(self.rows(sql, [name], scheduling_policy)?.pop())
     }
 
     /// One revision of a definition.

@@ -1,11 +1,13 @@
 //! Reading the open rows that the engine is built from. Never here: anything that has ended.
 
-use super::codec::{DELETED, containers, facts, platform, state, status};
+use super::codec::{DELETED, containers, facts, platform, policy, state, status};
 use super::{StoreError, Writer};
 use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
-use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
-use batchyard_engine::resource::{ComputeEnvironment, JobQueue};
+use batchyard_engine::ids::{
+    ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
+};
+use batchyard_engine::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
 use rusqlite::{Connection, Row};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ impl Writer {
         let compute_environments =
             all(c, "SELECT * FROM compute_environment WHERE status <> 5", compute_environment)?;
         let job_queues = all(c, "SELECT * FROM job_queue WHERE status <> 5", job_queue)?;
+        let scheduling_policies =
+            all(c, "SELECT * FROM scheduling_policy WHERE NOT removed", scheduling_policy)?;
         let job_definitions = all(c, "SELECT id, name, revision, active FROM job_definition", definition)?;
         let mut jobs = Vec::new();
         let mut attempts = Vec::new();
@@ -32,12 +36,14 @@ impl Writer {
         Ok(OpenRows {
             compute_environments,
             job_queues,
+            scheduling_policies,
             job_definitions,
             jobs,
             attempts,
             last_ids: LastIds {
                 compute_environment: last_id(c, "compute_environment")?,
                 job_queue: last_id(c, "job_queue")?,
+                scheduling_policy: last_id(c, "scheduling_policy")?,
                 job_definition: last_id(c, "job_definition")?,
                 job: last_id(c, "job")?,
             },
@@ -97,6 +103,19 @@ pub(super) fn job_queue(row: &Row<'_>) -> Result<JobQueue, StoreError> {
             .into_iter()
             .map(ComputeEnvironmentId)
             .collect(),
+        policy: row.get::<_, Option<i64>>("scheduling_policy")?.map(PolicyId),
+        version: row.get("version")?,
+        body: row.get("body")?,
+    })
+}
+
+pub(super) fn scheduling_policy(row: &Row<'_>) -> Result<SchedulingPolicy, StoreError> {
+    const T: &str = "scheduling_policy";
+    let id: i64 = row.get("id")?;
+    Ok(SchedulingPolicy {
+        id: PolicyId(id),
+        name: row.get("name")?,
+        kind: must(T, id, "kind", policy(row.get("kind")?))?,
         version: row.get("version")?,
         body: row.get("body")?,
     })

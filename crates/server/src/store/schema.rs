@@ -6,13 +6,13 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// The version that this program writes. A database of a newer one is refused.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Marks the file as ours (`PRAGMA application_id`): "BYRD".
 const APPLICATION_ID: i64 = 0x4259_5244;
 
 /// One script per version, each bringing the version before it forward.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -125,6 +125,34 @@ CREATE TABLE log_stream (
 CREATE UNIQUE INDEX log_stream_by_name ON log_stream (log_group, name);
 CREATE INDEX log_stream_by_last_event ON log_stream (log_group, coalesce(last_event_ms, created_ms), name);
 CREATE INDEX log_stream_by_creation ON log_stream (log_group, created_ms, name);
+";
+
+const V2: &str = "
+CREATE TABLE scheduling_policy (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX scheduling_policy_by_name ON scheduling_policy (name) WHERE NOT removed;
+ALTER TABLE job_queue ADD COLUMN scheduling_policy INTEGER;
+
+-- Tags as the tag operations left them; who has no row has those of its body.
+CREATE TABLE tag_set (
+    owner_kind INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    tags TEXT NOT NULL,
+    PRIMARY KEY (owner_kind, owner)
+) WITHOUT ROWID;
+
+-- The filters of ListJobs; each ends in the row id, which rises with creation.
+ALTER TABLE job ADD COLUMN share_identifier TEXT;
+CREATE INDEX job_by_creation ON job (queue, created_ms);
+CREATE INDEX job_by_name ON job (queue, name COLLATE NOCASE, created_ms);
+CREATE INDEX job_by_definition ON job (queue, definition);
+CREATE INDEX job_by_share ON job (queue, share_identifier, status) WHERE share_identifier IS NOT NULL;
 ";
 
 /// Brings a database to [`VERSION`], or says why it can't be used. Checks that the file is ours and whole.

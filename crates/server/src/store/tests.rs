@@ -1,6 +1,7 @@
 //! What is committed is read back as it was; what is not ours or not whole is refused.
 
 use super::{Catalog, DefinitionQuery, JobPage, LogStreamRow, Readers, Store, StoreError, schema};
+use super::{TagChange, TagOwner, Write, Written};
 use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
 use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, JobHot, JobRow};
@@ -56,6 +57,7 @@ fn queue() -> JobQueue {
         status_reason: "JobQueue Healthy".into(),
         priority: 7,
         environments: vec![ComputeEnvironmentId(1)],
+        policy: None,
         version: 1,
         body: "{}".into(),
     }
@@ -85,6 +87,8 @@ fn facts() -> JobFacts {
         needs: Needs { vcpus_milli: 250, memory_mib: 64, gpus: 2 },
         retry: RetryStrategy { attempts: 3, rules: [rule].into() },
         timeout_s: Some(60),
+        share: Some("s".into()),
+        priority: 5,
     }
 }
 
@@ -143,7 +147,7 @@ fn open_rows_come_back_as_they_were_committed() {
         Change::PutAttempt(attempt(2)),
         Change::UpdateJob(hot(3, JobStatus::Failed)),
     ];
-    Store::open(folder.path()).unwrap().1.commit(&changes, &[]).unwrap();
+    Store::open(folder.path()).unwrap().1.commit(&changes, &[], &[]).unwrap();
     let rows = Store::open(folder.path()).unwrap().1.open_rows().unwrap();
     assert_eq!(rows.compute_environments, [environment()]);
     assert_eq!(rows.job_queues, [queue()]);
@@ -161,7 +165,7 @@ fn listings_read_one_page_newest_first() {
     let (store, mut writer) = Store::open(folder.path()).unwrap();
     let mut changes = vec![Change::PutJobQueue(queue()), Change::InsertJobDefinition(definition(1))];
     changes.extend((1..=5).map(|i| Change::InsertJob(Box::new(job(i)), hot(i, JobStatus::Runnable))));
-    writer.commit(&changes, &[]).unwrap();
+    writer.commit(&changes, &[], &[]).unwrap();
     let reader = store.reader().unwrap();
     let page = JobPage { queue: QueueId(1), status: JobStatus::Runnable, before: Some(JobId(5)), limit: 2 };
     let ids: Vec<i64> = reader.jobs(&page).unwrap().iter().map(|j| j.hot.id.0).collect();
@@ -176,7 +180,7 @@ fn listings_read_one_page_newest_first() {
         ..attempt(4)
     };
     writer
-        .commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[])
+        .commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[], &[])
         .unwrap();
     let record = reader.job(job(4).uuid).unwrap().unwrap();
     assert_eq!((record.hot.status, &record.attempts[..]), (JobStatus::Failed, &[ended][..]));
@@ -192,6 +196,7 @@ fn a_removed_name_is_free_and_still_known_by_id() {
     writer
         .commit(
             &[Change::PutComputeEnvironment(environment()), removed, Change::PutComputeEnvironment(again)],
+            &[],
             &[],
         )
         .unwrap();
@@ -209,6 +214,7 @@ fn definitions_are_found_by_name_revision_and_state() {
     writer
         .commit(
             &[Change::InsertJobDefinition(definition(1)), Change::InsertJobDefinition(definition(2)), off],
+            &[],
             &[],
         )
         .unwrap();
@@ -236,7 +242,7 @@ fn streams_are_found_by_name_prefix_and_time() {
         bytes: 5,
         done: last.is_some(),
     };
-    writer.commit(&[], &[row("a/1", Some(20)), row("a/2", None), row("b/1", Some(90))]).unwrap();
+    writer.commit(&[], &[row("a/1", Some(20)), row("a/2", None), row("b/1", Some(90))], &[]).unwrap();
     let catalog = Catalog(Readers::new(store));
     let names = |rows: Vec<StreamRow>| rows.into_iter().map(|r| r.name).collect::<Vec<_>>();
     let group = "/aws/batch/job";
@@ -284,4 +290,27 @@ fn files_that_are_not_ours_newer_or_damaged_are_refused() {
     bytes[4096..half].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     assert!(Store::open(folder.path()).is_err());
+}
+
+/// The transaction judges: tags count on from those it was made with, and never beyond their number.
+#[test]
+fn tags_are_changed_in_the_transaction() {
+    let folder = Folder::new();
+    let (store, mut writer) = Store::open(folder.path()).unwrap();
+    let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let mut change = TagChange {
+        owner: TagOwner::JobQueue,
+        id: 7,
+        made_with: map(&[("a", "1"), ("b", "1")]),
+        set: map(&[("b", "2"), ("c", "2")]),
+        remove: vec!["a".to_string(), "never".to_string()],
+    };
+    assert_eq!(writer.commit(&[], &[], &[Write::Tags(change.clone())]).unwrap(), [Written::Done]);
+    let now = map(&[("b", "2"), ("c", "2")]);
+    assert_eq!(store.reader().unwrap().tags(TagOwner::JobQueue, 7).unwrap(), Some(now));
+    assert_eq!(store.reader().unwrap().tags(TagOwner::Job, 7).unwrap(), None);
+    change.set = (0..49).map(|n| (format!("k{n}"), String::new())).collect();
+    assert_eq!(writer.commit(&[], &[], &[Write::Tags(change.clone())]).unwrap(), [Written::TooManyTags(51)]);
+    change.set.pop_last();
+    assert_eq!(writer.commit(&[], &[], &[Write::Tags(change)]).unwrap(), [Written::Done]);
 }

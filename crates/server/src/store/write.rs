@@ -2,11 +2,14 @@
 //!
 //! Never here: deciding what is written. Whoever holds the [`Writer`] is the only one who writes.
 
+use super::beside::{self, Write, Written};
 use super::checkpoint::Checkpoints;
-use super::codec::{DELETED, containers_text, facts_text, platform_number, state_number, status_number};
+use super::codec::{
+    DELETED, containers_text, facts_text, platform_number, policy_number, state_number, status_number,
+};
 use super::{LogStreamRow, StoreError, logs};
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Transaction, params};
 
 /// The one connection that writes.
@@ -22,9 +25,16 @@ impl Writer {
 
     /// Writes a batch durably: when this returns, it is on disk. On an error nothing of it is known to be or not to
     /// be; the rows decide, read anew.
-    pub fn commit(&mut self, changes: &[Change], streams: &[LogStreamRow]) -> Result<(), StoreError> {
-        if changes.is_empty() && streams.is_empty() {
-            return Ok(());
+    ///
+    /// `writes` are those that the engine has no part in; what became of each is told in their order.
+    pub fn commit(
+        &mut self,
+        changes: &[Change],
+        streams: &[LogStreamRow],
+        writes: &[Write],
+    ) -> Result<Vec<Written>, StoreError> {
+        if changes.is_empty() && streams.is_empty() && writes.is_empty() {
+            return Ok(Vec::new());
         }
         let transaction = self.connection.transaction()?;
         for change in changes {
@@ -33,8 +43,10 @@ impl Writer {
         for stream in streams {
             logs::put_stream(&transaction, stream)?;
         }
+        let written =
+            writes.iter().map(|write| beside::write(&transaction, write)).collect::<Result<_, _>>()?;
         transaction.commit()?;
-        Ok(())
+        Ok(written)
     }
 
     /// Whether the store takes writes, tried with one.
@@ -59,6 +71,12 @@ fn write(t: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
         Change::RemoveComputeEnvironment(id) => remove(t, "compute_environment", id.0),
         Change::PutJobQueue(row) => put_job_queue(t, row),
         Change::RemoveJobQueue(id) => remove(t, "job_queue", id.0),
+        Change::PutSchedulingPolicy(row) => put_scheduling_policy(t, row),
+        Change::RemoveSchedulingPolicy(id) => {
+            let sql = "UPDATE scheduling_policy SET removed = 1 WHERE id = ?1";
+            t.prepare_cached(sql)?.execute([id.0])?;
+            Ok(())
+        }
         Change::InsertJobDefinition(row) => insert_job_definition(t, row),
         Change::DeactivateJobDefinition(id, at_ms) => {
             let sql = "UPDATE job_definition SET active = 0, deregistered_ms = ?2 WHERE id = ?1";
@@ -92,7 +110,7 @@ fn put_compute_environment(t: &Transaction<'_>, row: &ComputeEnvironment) -> Res
 fn put_job_queue(t: &Transaction<'_>, row: &JobQueue) -> Result<(), StoreError> {
     let environments: Vec<i64> = row.environments.iter().map(|e| e.0).collect();
     let sql = "INSERT OR REPLACE INTO job_queue (id, name, state, status, status_reason, priority, environments, version,
-               body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               body, scheduling_policy) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     t.prepare_cached(sql)?.execute(params![
         row.id.0,
         &*row.name,
@@ -103,7 +121,16 @@ fn put_job_queue(t: &Transaction<'_>, row: &JobQueue) -> Result<(), StoreError> 
         serde_json::to_string(&environments).expect("plain numbers"),
         row.version,
         &*row.body,
+        row.policy.map(|p| p.0),
     ])?;
+    Ok(())
+}
+
+fn put_scheduling_policy(t: &Transaction<'_>, row: &SchedulingPolicy) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO scheduling_policy (id, name, kind, removed, version, body)
+               VALUES (?1, ?2, ?3, 0, ?4, ?5)";
+    let kind = policy_number(row.kind);
+    t.prepare_cached(sql)?.execute(params![row.id.0, &*row.name, kind, row.version, &*row.body])?;
     Ok(())
 }
 
@@ -139,8 +166,8 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
     ])?;
     let sql =
         "INSERT INTO job (id, uuid, queue, definition, body, kind, name, status, status_reason, attempts,
-               created_ms, started_ms, stopped_ms, cancelled, terminated)
-               VALUES (?1, ?2, ?3, ?4, ?1, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+               created_ms, started_ms, stopped_ms, cancelled, terminated, share_identifier)
+               VALUES (?1, ?2, ?3, ?4, ?1, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     t.prepare_cached(sql)?.execute(params![
         hot.id.0,
         &row.uuid.0[..],
@@ -155,6 +182,7 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
         hot.stopped_ms,
         hot.cancelled,
         hot.terminated.as_deref(),
+        row.facts.share.as_deref(),
     ])?;
     Ok(())
 }

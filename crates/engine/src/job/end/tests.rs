@@ -8,7 +8,7 @@ fn exit(why: Why, code: Option<i32>, oom: bool) -> TaskExit {
 }
 
 fn told(exit: &TaskExit, terminated: Option<&str>) -> (bool, bool, String, Option<i32>, Option<String>) {
-    let ending = Ending::of_exit(exit, terminated.map(Arc::from).as_ref());
+    let ending = Ending::of_exit(exit, terminated.map(Arc::from).as_ref(), None);
     let container = &ending.containers[0];
     let reason = container.reason.as_ref().map(ToString::to_string);
     (ending.success, ending.may_retry, ending.reason.to_string(), container.exit_code, reason)
@@ -60,7 +60,7 @@ fn the_words_of_a_terminate_win() {
 fn a_failed_start() {
     let words: Arc<str> = format!("CannotPullContainerError: {}", "é".repeat(300)).into();
     let start = TaskExit { containers: vec![], ..exit(Why::StartFailed(words), None, false) };
-    let ending = Ending::of_exit(&start, None);
+    let ending = Ending::of_exit(&start, None, None);
     assert_eq!((ending.success, ending.may_retry, &*ending.reason), (false, true, NOT_STARTED));
     let [container] = ending.containers.as_slice() else { panic!("one container") };
     let reason = container.reason.as_deref().expect("a reason");
@@ -83,7 +83,24 @@ fn the_failed_container_decides() {
     let container = |name: &str, code| ContainerExit { name: name.into(), code: Some(code), oom: false };
     let two =
         TaskExit { containers: vec![container("a", 0), container("b", 7)], ..exit(Why::Exit, None, false) };
-    let ending = Ending::of_exit(&two, None);
+    let ending = Ending::of_exit(&two, None, None);
     assert!(!ending.success);
     assert_eq!(ending.deciding().and_then(|c| c.exit_code), Some(7));
+}
+
+/// Spec infrastructure §1.7: a host that was taken away is told as one, and the retry rules are asked; what ended well
+/// in spite of it has succeeded (spec jobs §1.5).
+#[test]
+fn a_host_that_was_taken_away() {
+    let gone = host_gone(Some("i-1"));
+    let killed = Ending::of_exit(&exit(Why::Stopped, Some(137), false), None, Some(&gone));
+    assert_eq!(
+        (killed.success, killed.may_retry, &*killed.reason),
+        (false, true, "Host EC2 (instance i-1) terminated.")
+    );
+    let good = Ending::of_exit(&exit(Why::Stopped, Some(0), false), None, Some(&gone));
+    assert_eq!((good.success, &*good.reason), (true, EXITED));
+    let words: Arc<str> = "enough".into();
+    let asked = Ending::of_exit(&exit(Why::Stopped, Some(137), false), Some(&words), Some(&gone));
+    assert_eq!((asked.may_retry, &*asked.reason), (false, "enough"));
 }

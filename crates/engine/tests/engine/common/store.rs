@@ -2,15 +2,16 @@
 //! says nothing new, fails the test.
 
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy, Status};
 use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
-use batchyard_engine::{ComputeEnvironmentId, DefinitionId, JobId, JobStatus, QueueId};
+use batchyard_engine::{ComputeEnvironmentId, DefinitionId, JobId, JobStatus, PolicyId, QueueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     pub environments: BTreeMap<ComputeEnvironmentId, ComputeEnvironment>,
     pub queues: BTreeMap<QueueId, JobQueue>,
+    pub policies: BTreeMap<PolicyId, SchedulingPolicy>,
     pub definitions: BTreeMap<DefinitionId, JobDefinition>,
     pub jobs: BTreeMap<JobId, (JobRow, JobHot)>,
     pub attempts: BTreeMap<(JobId, u32), AttemptRow>,
@@ -49,6 +50,18 @@ impl Store {
                     assert_ne!(self.queues.insert(row.id, row.clone()).as_ref(), Some(row), "no change");
                 }
                 Change::RemoveJobQueue(id) => drop(self.queues.remove(id)),
+                Change::PutSchedulingPolicy(row) => {
+                    let same_name = |p: &&SchedulingPolicy| p.name == row.name && p.id != row.id;
+                    assert!(!self.policies.values().any(|p| same_name(&p)), "two policies {}", row.name);
+                    let last = &mut self.last.scheduling_policy;
+                    assert!(self.policies.contains_key(&row.id) || row.id.0 > *last, "old id {row:?}");
+                    *last = row.id.0.max(*last);
+                    assert_ne!(self.policies.insert(row.id, row.clone()).as_ref(), Some(row), "no change");
+                }
+                Change::RemoveSchedulingPolicy(id) => {
+                    assert!(self.queues.values().all(|q| q.policy != Some(*id)), "a policy in use");
+                    self.policies.remove(id);
+                }
                 Change::InsertJobDefinition(row) => {
                     let same = |d: &&JobDefinition| (&d.name, d.revision) == (&row.name, row.revision);
                     assert!(!self.definitions.values().any(|d| same(&d)), "revision used twice: {row:?}");
@@ -111,11 +124,18 @@ impl Store {
         OpenRows {
             compute_environments: self.environments.values().cloned().collect(),
             job_queues: self.queues.values().cloned().collect(),
+            scheduling_policies: self.policies.values().cloned().collect(),
             job_definitions: self.definitions.values().map(facts).collect(),
             jobs: self.jobs.values().filter(|(_, hot)| !hot.status.is_terminal()).map(open).collect(),
             attempts: self.open_attempts().cloned().collect(),
             last_ids: self.last,
         }
+    }
+
+    /// Something is CREATING or UPDATING.
+    pub fn unsettled(&self) -> bool {
+        let open = |status| matches!(status, Status::Creating | Status::Updating);
+        self.environments.values().any(|e| open(e.status)) || self.queues.values().any(|q| open(q.status))
     }
 
     pub fn open_attempts(&self) -> impl Iterator<Item = &AttemptRow> {

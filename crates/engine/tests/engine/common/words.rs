@@ -3,12 +3,12 @@
 //! | what | written as |
 //! |---|---|
 //! | host | `h1 4x8192` (4 vCPU, 8192 MiB), `h2 4x8192 lab` (joined the unmanaged environment lab) |
-//! | environment | `a 16` (managed, maxvCpus 16), `f 16 fargate`, `lab -` (unmanaged) |
+//! | environment | `a 16` (managed, maxvCpus 16), `f 16 fargate`, `k 16 eks`, `lab -` (unmanaged) |
 //! | queue | `high 10 a b` (priority 10, environments a then b) |
 //! | job | `high 2x1024`, `high 0.5x512`, `high 2` (then 1 MiB) |
 
 use batchyard_engine::resource::{ComputeEnvironment, Host, JobQueue, Needs, Platform, State, Status};
-use batchyard_engine::{ComputeEnvironmentId, HostId, QueueId};
+use batchyard_engine::{Command, ComputeEnvironmentId, EnvironmentUpdate, HostId, QueueId};
 
 /// `4x8192` or `4`: thousandths of a vCPU and MiB.
 pub fn size(text: &str) -> (u32, u32) {
@@ -41,6 +41,7 @@ pub fn environment(text: &str) -> ComputeEnvironment {
     let words: Vec<&str> = text.split_whitespace().collect();
     let platform = match words.get(2) {
         Some(&"fargate") => Platform::Fargate,
+        Some(&"eks") => Platform::Eks,
         None => Platform::Ec2,
         other => panic!("unknown platform {other:?}"),
     };
@@ -69,8 +70,14 @@ pub fn queue(text: &str) -> (JobQueue, Vec<&str>) {
         status_reason: "".into(),
         priority: words[1].parse().expect("a priority"),
         environments: Vec::new(),
+        policy: None,
         version: 0,
         body: "{}".into(),
     };
     (queue, words[2..].to_vec())
+}
+
+/// An update that lets running jobs go on.
+pub fn update(row: ComputeEnvironment) -> Command {
+    Command::UpdateComputeEnvironment(EnvironmentUpdate { row, end_jobs: false })
 }

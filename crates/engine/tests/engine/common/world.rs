@@ -61,6 +61,16 @@ impl World {
         queue
     }
 
+    /// A queue of this name over an environment of this name whose cluster is not there.
+    pub fn queue_of_a_cluster(&mut self, name: &str) {
+        let create = Command::CreateComputeEnvironment(words::environment(&format!("{name} 4 eks")));
+        let Reply::ComputeEnvironment(id) = self.engine.handle(Input::Command(create), self.now) else {
+            panic!("no environment {name}");
+        };
+        let (queue, _) = words::queue(&format!("{name} 1"));
+        self.done(Command::CreateJobQueue(JobQueue { environments: vec![id], ..queue }));
+    }
+
     pub fn environment(&self, name: &str) -> ComputeEnvironment {
         self.store.environments.values().find(|e| &*e.name == name).expect("an environment").clone()
     }
@@ -120,6 +130,10 @@ impl World {
             needs: words::needs(needs),
             retry: RetryStrategy::default(),
             timeout_s: None,
+            share: None,
+            priority: 0,
+            overrides_priority: false,
+            fails: None,
             account: "1".into(),
             submitter: "me".into(),
             body: "{}".into(),
@@ -152,7 +166,21 @@ impl World {
     pub fn done(&mut self, command: Command) -> Reply {
         let reply = self.send(command);
         assert!(!matches!(reply, Reply::Stale | Reply::Refused(_)), "{reply:?}");
+        self.settle();
         reply
+    }
+
+    /// The turn that a change of resources asks for; what it gives is added to the last step's.
+    pub fn settle(&mut self) {
+        let asked = |effect: &Effect| matches!(effect, Effect::Wake(_));
+        if !self.store.unsettled() {
+            return;
+        }
+        let (changes, mut effects) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.effects));
+        effects.retain(|effect| !asked(effect));
+        self.step();
+        self.changes.splice(0..0, changes);
+        self.effects.splice(0..0, effects);
     }
 
     pub fn refused(&mut self, command: Command) -> Refusal {

@@ -3,7 +3,7 @@
 use super::Simulation;
 use super::backend::{self, Container};
 use crate::common::words;
-use batchyard_engine::input::{Command, StopRequest, Submission, Why};
+use batchyard_engine::input::{Command, EnvironmentUpdate, StopRequest, Submission, Why};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, State, Status};
 use batchyard_engine::{DefinitionId, HostId, Input, JobStatus, JobUuid, Report};
@@ -130,7 +130,8 @@ impl Simulation {
             4 => row.version = row.version.wrapping_sub(1),
             _ => (row.status, row.state) = (Status::Valid, self.on_or_off()),
         }
-        self.command(Command::UpdateComputeEnvironment(row));
+        let end_jobs = self.random.once_in(6);
+        self.command(Command::UpdateComputeEnvironment(EnvironmentUpdate { row, end_jobs }));
     }
 
     fn queue(&mut self) {

@@ -84,7 +84,7 @@ impl Simulation {
                 self.carry_out();
             }
         }
-        if self.random.once_in(8) {
+        if self.random.once_in(8) && !self.world.store.unsettled() {
             self.compare_with_rows();
         }
     }
