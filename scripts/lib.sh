@@ -10,6 +10,7 @@ export BATCHYARD_SUPERVISOR=$TARGET/supervisor/batchyard-supervisor
 BATCHYARD_BIN=${BATCHYARD_BIN:-$TARGET/release/batchyard}
 export BATCHYARD_BIN
 export VENV=$REPO/.venv
+export CLIENTS_VENV=$REPO/.venv-clients
 cd "$REPO" || exit 1
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian machine that has only the toolchains: packages through apt, clients of the tests
-# through pip into .venv. `setup.sh tools` is enough to build, `setup.sh demo` for the demo, and without a word it is all.
+# through pip into .venv. `setup.sh tools` is enough to build, `setup.sh demo` for the demo, `setup.sh full` also
+# has what only the slow tests need, and without a word it is all but that.
 # Does nothing when all is there.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -25,7 +26,7 @@ aws_version_2() {
 install_packages() {
     local missing
     missing=$(apt_missing)
-    if [ "$1" = all ] && ! aws_version_2; then missing="$missing awscli"; fi
+    if [[ $1 = all || $1 = full ]] && ! aws_version_2; then missing="$missing awscli"; fi
     missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || die "please install: $missing"
@@ -45,18 +46,20 @@ musl_target() {
     timeout 300 rustup target add "$target" || warn "no $target; the supervisor will use this machine's glibc"
 }
 
-python_clients() {
-    local want
-    want=$(sha256sum tests/requirements.txt | cut -d' ' -f1)
-    [ "$(cat "$VENV/.installed" 2>/dev/null || true)" != "$want" ] || return 0
-    say "installing the AWS clients and pytest into .venv"
-    [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
-    echo "$want" >"$VENV/.installed"
+# python_env FOLDER REQUIREMENTS: an environment that holds exactly these, made anew when they change.
+python_env() {
+    local folder=$1 list=$2 want
+    want=$(sha256sum "$list" | cut -d' ' -f1)
+    [ "$(cat "$folder/.installed" 2>/dev/null || true)" != "$want" ] || return 0
+    say "installing $list into $(basename "$folder")"
+    [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+    echo "$want" >"$folder/.installed"
 }
 
 part=${1:-all}
 command -v cargo >/dev/null || die "needs Rust (cargo): see https://rustup.rs"
 install_packages "$part"
 musl_target
-[ "$part" = tools ] || python_clients
+[ "$part" = tools ] || python_env "$VENV" tests/requirements.txt
+[ "$part" != full ] || python_env "$CLIENTS_VENV" tests/clients/requirements.txt

@@ -19,7 +19,7 @@ guest() {
     crates/supervisor/tests/v2_guest.sh
 }
 
-suite setup scripts/setup.sh
+suite setup scripts/setup.sh ${full:+full}
 suite build scripts/build.sh
 suite rust cargo test --locked --release --workspace
 suite codegen cargo xtask codegen --check
