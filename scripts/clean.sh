@@ -3,5 +3,5 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cargo clean
-rm -rf "$VENV" .pytest_cache
+rm -rf "$VENV" "$CLIENTS_VENV" .pytest_cache
 find tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
