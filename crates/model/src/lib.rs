@@ -9,6 +9,7 @@ pub mod batch;
 pub mod ids;
 pub mod limits;
 pub mod logs;
+mod object;
 pub mod operation;
 pub mod sts;
 pub mod validate;

@@ -10,7 +10,9 @@ use super::schema::{Kind, Model, Shape, Target};
 
 /// The source text of all structures except exceptions.
 pub fn emit(model: &Model) -> Result<String> {
-    let mut out = String::from("use std::collections::BTreeMap;\n\nuse serde::{Deserialize, Serialize};\n");
+    let mut out = String::from(
+        "use std::collections::BTreeMap;\n\nuse serde::Serialize;\n\nuse crate::object::object;\n",
+    );
     for (name, shape) in &model.shapes {
         if shape.kind == Kind::Structure && !shape.exception {
             emit_struct(&mut out, model, name, shape)?;
@@ -25,13 +27,24 @@ pub fn emit(model: &Model) -> Result<String> {
 fn emit_struct(out: &mut String, model: &Model, name: &str, shape: &Shape) -> Result<()> {
     let role = role(model, name);
     writeln!(out, "\n/// {role}")?;
-    writeln!(out, "#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]")?;
+    writeln!(out, "#[derive(Debug, Clone, Default, PartialEq, Serialize)]")?;
     writeln!(out, "pub struct {} {{", names::type_name(name))?;
     for (wire, target) in &shape.members {
         let required = shape.required.iter().any(|name| name == wire);
         emit_field(out, model, name, wire, target, required)?;
     }
     writeln!(out, "}}")?;
+    emit_reading(out, name, shape)
+}
+
+/// How the struct is read, see `object.rs` of the model. Members of the path and the query are not in the body.
+fn emit_reading(out: &mut String, name: &str, shape: &Shape) -> Result<()> {
+    writeln!(out, "\nobject! {{\n    {} {{", names::type_name(name))?;
+    let body = shape.members.iter().filter(|(_, target)| target.location.is_none());
+    for (place, (wire, _)) in body.enumerate() {
+        writeln!(out, "        {place} {} {wire:?},", names::field(wire))?;
+    }
+    writeln!(out, "    }}\n}}")?;
     Ok(())
 }
 

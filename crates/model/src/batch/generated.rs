@@ -3,17 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::object::object;
 
 /// AWS's shape `ArrayProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ArrayProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<i32>,
 }
 
+object! {
+    ArrayProperties {
+        0 size "size",
+    }
+}
+
 /// AWS's shape `ArrayPropertiesDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ArrayPropertiesDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<i32>,
@@ -25,8 +33,17 @@ pub struct ArrayPropertiesDetail {
     pub status_summary_last_updated_at: Option<i64>,
 }
 
+object! {
+    ArrayPropertiesDetail {
+        0 index "index",
+        1 size "size",
+        2 status_summary "statusSummary",
+        3 status_summary_last_updated_at "statusSummaryLastUpdatedAt",
+    }
+}
+
 /// AWS's shape `ArrayPropertiesSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ArrayPropertiesSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<i32>,
@@ -38,8 +55,17 @@ pub struct ArrayPropertiesSummary {
     pub status_summary_last_updated_at: Option<i64>,
 }
 
+object! {
+    ArrayPropertiesSummary {
+        0 index "index",
+        1 size "size",
+        2 status_summary "statusSummary",
+        3 status_summary_last_updated_at "statusSummaryLastUpdatedAt",
+    }
+}
+
 /// AWS's shape `AttemptContainerDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AttemptContainerDetail {
     #[serde(rename = "containerInstanceArn", skip_serializing_if = "Option::is_none")]
     pub container_instance_arn: Option<String>,
@@ -55,8 +81,19 @@ pub struct AttemptContainerDetail {
     pub task_arn: Option<String>,
 }
 
+object! {
+    AttemptContainerDetail {
+        0 container_instance_arn "containerInstanceArn",
+        1 exit_code "exitCode",
+        2 log_stream_name "logStreamName",
+        3 network_interfaces "networkInterfaces",
+        4 reason "reason",
+        5 task_arn "taskArn",
+    }
+}
+
 /// AWS's shape `AttemptDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AttemptDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<AttemptContainerDetail>,
@@ -70,8 +107,18 @@ pub struct AttemptDetail {
     pub task_properties: Option<Vec<AttemptEcsTaskDetails>>,
 }
 
+object! {
+    AttemptDetail {
+        0 container "container",
+        1 started_at "startedAt",
+        2 status_reason "statusReason",
+        3 stopped_at "stoppedAt",
+        4 task_properties "taskProperties",
+    }
+}
+
 /// AWS's shape `AttemptEcsTaskDetails`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AttemptEcsTaskDetails {
     #[serde(rename = "containerInstanceArn", skip_serializing_if = "Option::is_none")]
     pub container_instance_arn: Option<String>,
@@ -81,8 +128,16 @@ pub struct AttemptEcsTaskDetails {
     pub task_arn: Option<String>,
 }
 
+object! {
+    AttemptEcsTaskDetails {
+        0 container_instance_arn "containerInstanceArn",
+        1 containers "containers",
+        2 task_arn "taskArn",
+    }
+}
+
 /// AWS's shape `AttemptTaskContainerDetails`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AttemptTaskContainerDetails {
     #[serde(rename = "exitCode", skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -96,8 +151,18 @@ pub struct AttemptTaskContainerDetails {
     pub reason: Option<String>,
 }
 
+object! {
+    AttemptTaskContainerDetails {
+        0 exit_code "exitCode",
+        1 log_stream_name "logStreamName",
+        2 name "name",
+        3 network_interfaces "networkInterfaces",
+        4 reason "reason",
+    }
+}
+
 /// Input of CancelJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CancelJobRequest {
     /// Required.
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
@@ -107,12 +172,24 @@ pub struct CancelJobRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    CancelJobRequest {
+        0 job_id "jobId",
+        1 reason "reason",
+    }
+}
+
 /// Output of CancelJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CancelJobResponse {}
 
+object! {
+    CancelJobResponse {
+    }
+}
+
 /// AWS's shape `CancelJobsErrorDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CancelJobsErrorDetail {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,8 +202,16 @@ pub struct CancelJobsErrorDetail {
     pub message: Option<String>,
 }
 
+object! {
+    CancelJobsErrorDetail {
+        0 code "code",
+        1 job "job",
+        2 message "message",
+    }
+}
+
 /// Input of CancelJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CancelJobsRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,8 +221,15 @@ pub struct CancelJobsRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    CancelJobsRequest {
+        0 jobs "jobs",
+        1 reason "reason",
+    }
+}
+
 /// Output of CancelJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CancelJobsResponse {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,8 +239,15 @@ pub struct CancelJobsResponse {
     pub successful: Option<Vec<String>>,
 }
 
+object! {
+    CancelJobsResponse {
+        0 errors "errors",
+        1 successful "successful",
+    }
+}
+
 /// AWS's shape `CapacityLimit`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CapacityLimit {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -156,8 +255,15 @@ pub struct CapacityLimit {
     pub max_capacity: Option<i32>,
 }
 
+object! {
+    CapacityLimit {
+        0 capacity_unit "capacityUnit",
+        1 max_capacity "maxCapacity",
+    }
+}
+
 /// AWS's shape `CapacityReservationRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CapacityReservationRequest {
     #[serde(rename = "reservationGroupArn", skip_serializing_if = "Option::is_none")]
     pub reservation_group_arn: Option<String>,
@@ -165,8 +271,15 @@ pub struct CapacityReservationRequest {
     pub reservation_preference: Option<String>,
 }
 
+object! {
+    CapacityReservationRequest {
+        0 reservation_group_arn "reservationGroupArn",
+        1 reservation_preference "reservationPreference",
+    }
+}
+
 /// AWS's shape `ComputeEnvironmentDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ComputeEnvironmentDetail {
     /// Required.
     #[serde(rename = "computeEnvironmentArn", skip_serializing_if = "Option::is_none")]
@@ -211,8 +324,30 @@ pub struct ComputeEnvironmentDetail {
     pub uuid: Option<String>,
 }
 
+object! {
+    ComputeEnvironmentDetail {
+        0 compute_environment_arn "computeEnvironmentArn",
+        1 compute_environment_name "computeEnvironmentName",
+        2 compute_resources "computeResources",
+        3 container_orchestration_type "containerOrchestrationType",
+        4 context "context",
+        5 ecs_cluster_arn "ecsClusterArn",
+        6 ecs_settings "ecsSettings",
+        7 eks_configuration "eksConfiguration",
+        8 service_role "serviceRole",
+        9 state "state",
+        10 status "status",
+        11 status_reason "statusReason",
+        12 tags "tags",
+        13 r#type "type",
+        14 unmanaged_vcpus "unmanagedvCpus",
+        15 update_policy "updatePolicy",
+        16 uuid "uuid",
+    }
+}
+
 /// AWS's shape `ComputeEnvironmentOrder`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ComputeEnvironmentOrder {
     /// Required.
     #[serde(rename = "computeEnvironment", skip_serializing_if = "Option::is_none")]
@@ -222,8 +357,15 @@ pub struct ComputeEnvironmentOrder {
     pub order: Option<i32>,
 }
 
+object! {
+    ComputeEnvironmentOrder {
+        0 compute_environment "computeEnvironment",
+        1 order "order",
+    }
+}
+
 /// AWS's shape `ComputeResource`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ComputeResource {
     /// One of `enums::CR_ALLOCATION_STRATEGY`.
     #[serde(rename = "allocationStrategy", skip_serializing_if = "Option::is_none")]
@@ -272,8 +414,33 @@ pub struct ComputeResource {
     pub r#type: Option<String>,
 }
 
+object! {
+    ComputeResource {
+        0 allocation_strategy "allocationStrategy",
+        1 bid_percentage "bidPercentage",
+        2 capacity_tags "capacityTags",
+        3 desired_vcpus "desiredvCpus",
+        4 ec2_configuration "ec2Configuration",
+        5 ec2_key_pair "ec2KeyPair",
+        6 image_id "imageId",
+        7 instance_role "instanceRole",
+        8 instance_types "instanceTypes",
+        9 launch_template "launchTemplate",
+        10 managed_instances_provider "managedInstancesProvider",
+        11 max_vcpus "maxvCpus",
+        12 min_vcpus "minvCpus",
+        13 placement_group "placementGroup",
+        14 scaling_policy "scalingPolicy",
+        15 security_group_ids "securityGroupIds",
+        16 spot_iam_fleet_role "spotIamFleetRole",
+        17 subnets "subnets",
+        18 tags "tags",
+        19 r#type "type",
+    }
+}
+
 /// AWS's shape `ComputeResourceUpdate`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ComputeResourceUpdate {
     /// One of `enums::CR_UPDATE_ALLOCATION_STRATEGY`.
     #[serde(rename = "allocationStrategy", skip_serializing_if = "Option::is_none")]
@@ -320,22 +487,59 @@ pub struct ComputeResourceUpdate {
     pub update_to_latest_image_version: Option<bool>,
 }
 
+object! {
+    ComputeResourceUpdate {
+        0 allocation_strategy "allocationStrategy",
+        1 bid_percentage "bidPercentage",
+        2 capacity_tags "capacityTags",
+        3 desired_vcpus "desiredvCpus",
+        4 ec2_configuration "ec2Configuration",
+        5 ec2_key_pair "ec2KeyPair",
+        6 image_id "imageId",
+        7 instance_role "instanceRole",
+        8 instance_types "instanceTypes",
+        9 launch_template "launchTemplate",
+        10 managed_instances_provider "managedInstancesProvider",
+        11 max_vcpus "maxvCpus",
+        12 min_vcpus "minvCpus",
+        13 placement_group "placementGroup",
+        14 scaling_policy "scalingPolicy",
+        15 security_group_ids "securityGroupIds",
+        16 subnets "subnets",
+        17 tags "tags",
+        18 r#type "type",
+        19 update_to_latest_image_version "updateToLatestImageVersion",
+    }
+}
+
 /// AWS's shape `ComputeScalingPolicy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ComputeScalingPolicy {
     #[serde(rename = "minScaleDownDelayMinutes", skip_serializing_if = "Option::is_none")]
     pub min_scale_down_delay_minutes: Option<i32>,
 }
 
+object! {
+    ComputeScalingPolicy {
+        0 min_scale_down_delay_minutes "minScaleDownDelayMinutes",
+    }
+}
+
 /// AWS's shape `ConsumableResourceProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ConsumableResourceProperties {
     #[serde(rename = "consumableResourceList", skip_serializing_if = "Option::is_none")]
     pub consumable_resource_list: Option<Vec<ConsumableResourceRequirement>>,
 }
 
+object! {
+    ConsumableResourceProperties {
+        0 consumable_resource_list "consumableResourceList",
+    }
+}
+
 /// AWS's shape `ConsumableResourceRequirement`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ConsumableResourceRequirement {
     #[serde(rename = "consumableResource", skip_serializing_if = "Option::is_none")]
     pub consumable_resource: Option<String>,
@@ -343,8 +547,15 @@ pub struct ConsumableResourceRequirement {
     pub quantity: Option<i64>,
 }
 
+object! {
+    ConsumableResourceRequirement {
+        0 consumable_resource "consumableResource",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `ConsumableResourceSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ConsumableResourceSummary {
     /// Required.
     #[serde(rename = "consumableResourceArn", skip_serializing_if = "Option::is_none")]
@@ -360,8 +571,18 @@ pub struct ConsumableResourceSummary {
     pub total_quantity: Option<i64>,
 }
 
+object! {
+    ConsumableResourceSummary {
+        0 consumable_resource_arn "consumableResourceArn",
+        1 consumable_resource_name "consumableResourceName",
+        2 in_use_quantity "inUseQuantity",
+        3 resource_type "resourceType",
+        4 total_quantity "totalQuantity",
+    }
+}
+
 /// AWS's shape `ContainerDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ContainerDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -425,8 +646,43 @@ pub struct ContainerDetail {
     pub volumes: Option<Vec<Volume>>,
 }
 
+object! {
+    ContainerDetail {
+        0 command "command",
+        1 container_instance_arn "containerInstanceArn",
+        2 enable_execute_command "enableExecuteCommand",
+        3 environment "environment",
+        4 ephemeral_storage "ephemeralStorage",
+        5 execution_role_arn "executionRoleArn",
+        6 exit_code "exitCode",
+        7 fargate_platform_configuration "fargatePlatformConfiguration",
+        8 image "image",
+        9 instance_type "instanceType",
+        10 job_role_arn "jobRoleArn",
+        11 linux_parameters "linuxParameters",
+        12 log_configuration "logConfiguration",
+        13 log_stream_name "logStreamName",
+        14 memory "memory",
+        15 mount_points "mountPoints",
+        16 network_configuration "networkConfiguration",
+        17 network_interfaces "networkInterfaces",
+        18 privileged "privileged",
+        19 readonly_root_filesystem "readonlyRootFilesystem",
+        20 reason "reason",
+        21 repository_credentials "repositoryCredentials",
+        22 resource_requirements "resourceRequirements",
+        23 runtime_platform "runtimePlatform",
+        24 secrets "secrets",
+        25 task_arn "taskArn",
+        26 ulimits "ulimits",
+        27 user "user",
+        28 vcpus "vcpus",
+        29 volumes "volumes",
+    }
+}
+
 /// AWS's shape `ContainerOverrides`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ContainerOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -444,8 +700,19 @@ pub struct ContainerOverrides {
     pub vcpus: Option<i32>,
 }
 
+object! {
+    ContainerOverrides {
+        0 command "command",
+        1 environment "environment",
+        2 instance_type "instanceType",
+        3 memory "memory",
+        4 resource_requirements "resourceRequirements",
+        5 vcpus "vcpus",
+    }
+}
+
 /// AWS's shape `ContainerProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ContainerProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -499,8 +766,37 @@ pub struct ContainerProperties {
     pub volumes: Option<Vec<Volume>>,
 }
 
+object! {
+    ContainerProperties {
+        0 command "command",
+        1 enable_execute_command "enableExecuteCommand",
+        2 environment "environment",
+        3 ephemeral_storage "ephemeralStorage",
+        4 execution_role_arn "executionRoleArn",
+        5 fargate_platform_configuration "fargatePlatformConfiguration",
+        6 image "image",
+        7 instance_type "instanceType",
+        8 job_role_arn "jobRoleArn",
+        9 linux_parameters "linuxParameters",
+        10 log_configuration "logConfiguration",
+        11 memory "memory",
+        12 mount_points "mountPoints",
+        13 network_configuration "networkConfiguration",
+        14 privileged "privileged",
+        15 readonly_root_filesystem "readonlyRootFilesystem",
+        16 repository_credentials "repositoryCredentials",
+        17 resource_requirements "resourceRequirements",
+        18 runtime_platform "runtimePlatform",
+        19 secrets "secrets",
+        20 ulimits "ulimits",
+        21 user "user",
+        22 vcpus "vcpus",
+        23 volumes "volumes",
+    }
+}
+
 /// AWS's shape `ContainerSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ContainerSummary {
     #[serde(rename = "exitCode", skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -508,8 +804,15 @@ pub struct ContainerSummary {
     pub reason: Option<String>,
 }
 
+object! {
+    ContainerSummary {
+        0 exit_code "exitCode",
+        1 reason "reason",
+    }
+}
+
 /// Input of CreateComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateComputeEnvironmentRequest {
     /// Required.
     #[serde(rename = "computeEnvironmentName", skip_serializing_if = "Option::is_none")]
@@ -537,8 +840,23 @@ pub struct CreateComputeEnvironmentRequest {
     pub unmanaged_vcpus: Option<i32>,
 }
 
+object! {
+    CreateComputeEnvironmentRequest {
+        0 compute_environment_name "computeEnvironmentName",
+        1 compute_resources "computeResources",
+        2 context "context",
+        3 ecs_settings "ecsSettings",
+        4 eks_configuration "eksConfiguration",
+        5 service_role "serviceRole",
+        6 state "state",
+        7 tags "tags",
+        8 r#type "type",
+        9 unmanaged_vcpus "unmanagedvCpus",
+    }
+}
+
 /// Output of CreateComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateComputeEnvironmentResponse {
     #[serde(rename = "computeEnvironmentArn", skip_serializing_if = "Option::is_none")]
     pub compute_environment_arn: Option<String>,
@@ -546,8 +864,15 @@ pub struct CreateComputeEnvironmentResponse {
     pub compute_environment_name: Option<String>,
 }
 
+object! {
+    CreateComputeEnvironmentResponse {
+        0 compute_environment_arn "computeEnvironmentArn",
+        1 compute_environment_name "computeEnvironmentName",
+    }
+}
+
 /// Input of CreateConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateConsumableResourceRequest {
     /// Required.
     #[serde(rename = "consumableResourceName", skip_serializing_if = "Option::is_none")]
@@ -561,8 +886,17 @@ pub struct CreateConsumableResourceRequest {
     pub total_quantity: Option<i64>,
 }
 
+object! {
+    CreateConsumableResourceRequest {
+        0 consumable_resource_name "consumableResourceName",
+        1 resource_type "resourceType",
+        2 tags "tags",
+        3 total_quantity "totalQuantity",
+    }
+}
+
 /// Output of CreateConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateConsumableResourceResponse {
     /// Required.
     #[serde(rename = "consumableResourceArn", skip_serializing_if = "Option::is_none")]
@@ -572,8 +906,15 @@ pub struct CreateConsumableResourceResponse {
     pub consumable_resource_name: Option<String>,
 }
 
+object! {
+    CreateConsumableResourceResponse {
+        0 consumable_resource_arn "consumableResourceArn",
+        1 consumable_resource_name "consumableResourceName",
+    }
+}
+
 /// Input of CreateJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateJobQueueRequest {
     #[serde(rename = "computeEnvironmentOrder", skip_serializing_if = "Option::is_none")]
     pub compute_environment_order: Option<Vec<ComputeEnvironmentOrder>>,
@@ -600,8 +941,22 @@ pub struct CreateJobQueueRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    CreateJobQueueRequest {
+        0 compute_environment_order "computeEnvironmentOrder",
+        1 job_queue_name "jobQueueName",
+        2 job_queue_type "jobQueueType",
+        3 job_state_time_limit_actions "jobStateTimeLimitActions",
+        4 priority "priority",
+        5 scheduling_policy_arn "schedulingPolicyArn",
+        6 service_environment_order "serviceEnvironmentOrder",
+        7 state "state",
+        8 tags "tags",
+    }
+}
+
 /// Output of CreateJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateJobQueueResponse {
     /// Required.
     #[serde(rename = "jobQueueArn", skip_serializing_if = "Option::is_none")]
@@ -611,8 +966,15 @@ pub struct CreateJobQueueResponse {
     pub job_queue_name: Option<String>,
 }
 
+object! {
+    CreateJobQueueResponse {
+        0 job_queue_arn "jobQueueArn",
+        1 job_queue_name "jobQueueName",
+    }
+}
+
 /// Input of CreateQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateQuotaShareRequest {
     /// Required.
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
@@ -637,8 +999,20 @@ pub struct CreateQuotaShareRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    CreateQuotaShareRequest {
+        0 capacity_limits "capacityLimits",
+        1 job_queue "jobQueue",
+        2 preemption_configuration "preemptionConfiguration",
+        3 quota_share_name "quotaShareName",
+        4 resource_sharing_configuration "resourceSharingConfiguration",
+        5 state "state",
+        6 tags "tags",
+    }
+}
+
 /// Output of CreateQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateQuotaShareResponse {
     #[serde(rename = "quotaShareArn", skip_serializing_if = "Option::is_none")]
     pub quota_share_arn: Option<String>,
@@ -646,8 +1020,15 @@ pub struct CreateQuotaShareResponse {
     pub quota_share_name: Option<String>,
 }
 
+object! {
+    CreateQuotaShareResponse {
+        0 quota_share_arn "quotaShareArn",
+        1 quota_share_name "quotaShareName",
+    }
+}
+
 /// Input of CreateSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateSchedulingPolicyRequest {
     #[serde(rename = "fairsharePolicy", skip_serializing_if = "Option::is_none")]
     pub fairshare_policy: Option<FairsharePolicy>,
@@ -661,8 +1042,17 @@ pub struct CreateSchedulingPolicyRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    CreateSchedulingPolicyRequest {
+        0 fairshare_policy "fairsharePolicy",
+        1 name "name",
+        2 quota_share_policy "quotaSharePolicy",
+        3 tags "tags",
+    }
+}
+
 /// Output of CreateSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateSchedulingPolicyResponse {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -672,8 +1062,15 @@ pub struct CreateSchedulingPolicyResponse {
     pub name: Option<String>,
 }
 
+object! {
+    CreateSchedulingPolicyResponse {
+        0 arn "arn",
+        1 name "name",
+    }
+}
+
 /// Input of CreateServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateServiceEnvironmentRequest {
     /// Required.
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
@@ -692,8 +1089,18 @@ pub struct CreateServiceEnvironmentRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    CreateServiceEnvironmentRequest {
+        0 capacity_limits "capacityLimits",
+        1 service_environment_name "serviceEnvironmentName",
+        2 service_environment_type "serviceEnvironmentType",
+        3 state "state",
+        4 tags "tags",
+    }
+}
+
 /// Output of CreateServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateServiceEnvironmentResponse {
     /// Required.
     #[serde(rename = "serviceEnvironmentArn", skip_serializing_if = "Option::is_none")]
@@ -703,92 +1110,176 @@ pub struct CreateServiceEnvironmentResponse {
     pub service_environment_name: Option<String>,
 }
 
+object! {
+    CreateServiceEnvironmentResponse {
+        0 service_environment_arn "serviceEnvironmentArn",
+        1 service_environment_name "serviceEnvironmentName",
+    }
+}
+
 /// Input of DeleteComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteComputeEnvironmentRequest {
     /// Required.
     #[serde(rename = "computeEnvironment", skip_serializing_if = "Option::is_none")]
     pub compute_environment: Option<String>,
 }
 
+object! {
+    DeleteComputeEnvironmentRequest {
+        0 compute_environment "computeEnvironment",
+    }
+}
+
 /// Output of DeleteComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteComputeEnvironmentResponse {}
 
+object! {
+    DeleteComputeEnvironmentResponse {
+    }
+}
+
 /// Input of DeleteConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteConsumableResourceRequest {
     /// Required.
     #[serde(rename = "consumableResource", skip_serializing_if = "Option::is_none")]
     pub consumable_resource: Option<String>,
 }
 
+object! {
+    DeleteConsumableResourceRequest {
+        0 consumable_resource "consumableResource",
+    }
+}
+
 /// Output of DeleteConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteConsumableResourceResponse {}
 
+object! {
+    DeleteConsumableResourceResponse {
+    }
+}
+
 /// Input of DeleteJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteJobQueueRequest {
     /// Required.
     #[serde(rename = "jobQueue", skip_serializing_if = "Option::is_none")]
     pub job_queue: Option<String>,
 }
 
+object! {
+    DeleteJobQueueRequest {
+        0 job_queue "jobQueue",
+    }
+}
+
 /// Output of DeleteJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteJobQueueResponse {}
 
+object! {
+    DeleteJobQueueResponse {
+    }
+}
+
 /// Input of DeleteQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteQuotaShareRequest {
     /// Required.
     #[serde(rename = "quotaShareArn", skip_serializing_if = "Option::is_none")]
     pub quota_share_arn: Option<String>,
 }
 
+object! {
+    DeleteQuotaShareRequest {
+        0 quota_share_arn "quotaShareArn",
+    }
+}
+
 /// Output of DeleteQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteQuotaShareResponse {}
 
+object! {
+    DeleteQuotaShareResponse {
+    }
+}
+
 /// Input of DeleteSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteSchedulingPolicyRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
 
+object! {
+    DeleteSchedulingPolicyRequest {
+        0 arn "arn",
+    }
+}
+
 /// Output of DeleteSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteSchedulingPolicyResponse {}
 
+object! {
+    DeleteSchedulingPolicyResponse {
+    }
+}
+
 /// Input of DeleteServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteServiceEnvironmentRequest {
     /// Required.
     #[serde(rename = "serviceEnvironment", skip_serializing_if = "Option::is_none")]
     pub service_environment: Option<String>,
 }
 
+object! {
+    DeleteServiceEnvironmentRequest {
+        0 service_environment "serviceEnvironment",
+    }
+}
+
 /// Output of DeleteServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteServiceEnvironmentResponse {}
 
+object! {
+    DeleteServiceEnvironmentResponse {
+    }
+}
+
 /// Input of DeregisterJobDefinition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeregisterJobDefinitionRequest {
     /// Required.
     #[serde(rename = "jobDefinition", skip_serializing_if = "Option::is_none")]
     pub job_definition: Option<String>,
 }
 
+object! {
+    DeregisterJobDefinitionRequest {
+        0 job_definition "jobDefinition",
+    }
+}
+
 /// Output of DeregisterJobDefinition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeregisterJobDefinitionResponse {}
 
+object! {
+    DeregisterJobDefinitionResponse {
+    }
+}
+
 /// Input of DescribeComputeEnvironments.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeComputeEnvironmentsRequest {
     #[serde(rename = "computeEnvironments", skip_serializing_if = "Option::is_none")]
     pub compute_environments: Option<Vec<String>>,
@@ -798,8 +1289,16 @@ pub struct DescribeComputeEnvironmentsRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeComputeEnvironmentsRequest {
+        0 compute_environments "computeEnvironments",
+        1 max_results "maxResults",
+        2 next_token "nextToken",
+    }
+}
+
 /// Output of DescribeComputeEnvironments.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeComputeEnvironmentsResponse {
     #[serde(rename = "computeEnvironments", skip_serializing_if = "Option::is_none")]
     pub compute_environments: Option<Vec<ComputeEnvironmentDetail>>,
@@ -807,16 +1306,29 @@ pub struct DescribeComputeEnvironmentsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeComputeEnvironmentsResponse {
+        0 compute_environments "computeEnvironments",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of DescribeConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeConsumableResourceRequest {
     /// Required.
     #[serde(rename = "consumableResource", skip_serializing_if = "Option::is_none")]
     pub consumable_resource: Option<String>,
 }
 
+object! {
+    DescribeConsumableResourceRequest {
+        0 consumable_resource "consumableResource",
+    }
+}
+
 /// Output of DescribeConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeConsumableResourceResponse {
     #[serde(rename = "availableQuantity", skip_serializing_if = "Option::is_none")]
     pub available_quantity: Option<i64>,
@@ -839,8 +1351,21 @@ pub struct DescribeConsumableResourceResponse {
     pub total_quantity: Option<i64>,
 }
 
+object! {
+    DescribeConsumableResourceResponse {
+        0 available_quantity "availableQuantity",
+        1 consumable_resource_arn "consumableResourceArn",
+        2 consumable_resource_name "consumableResourceName",
+        3 created_at "createdAt",
+        4 in_use_quantity "inUseQuantity",
+        5 resource_type "resourceType",
+        6 tags "tags",
+        7 total_quantity "totalQuantity",
+    }
+}
+
 /// Input of DescribeJobDefinitions.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobDefinitionsRequest {
     #[serde(rename = "jobDefinitionName", skip_serializing_if = "Option::is_none")]
     pub job_definition_name: Option<String>,
@@ -854,8 +1379,18 @@ pub struct DescribeJobDefinitionsRequest {
     pub status: Option<String>,
 }
 
+object! {
+    DescribeJobDefinitionsRequest {
+        0 job_definition_name "jobDefinitionName",
+        1 job_definitions "jobDefinitions",
+        2 max_results "maxResults",
+        3 next_token "nextToken",
+        4 status "status",
+    }
+}
+
 /// Output of DescribeJobDefinitions.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobDefinitionsResponse {
     #[serde(rename = "jobDefinitions", skip_serializing_if = "Option::is_none")]
     pub job_definitions: Option<Vec<JobDefinition>>,
@@ -863,8 +1398,15 @@ pub struct DescribeJobDefinitionsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeJobDefinitionsResponse {
+        0 job_definitions "jobDefinitions",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of DescribeJobQueues.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobQueuesRequest {
     #[serde(rename = "jobQueues", skip_serializing_if = "Option::is_none")]
     pub job_queues: Option<Vec<String>>,
@@ -874,8 +1416,16 @@ pub struct DescribeJobQueuesRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeJobQueuesRequest {
+        0 job_queues "jobQueues",
+        1 max_results "maxResults",
+        2 next_token "nextToken",
+    }
+}
+
 /// Output of DescribeJobQueues.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobQueuesResponse {
     #[serde(rename = "jobQueues", skip_serializing_if = "Option::is_none")]
     pub job_queues: Option<Vec<JobQueueDetail>>,
@@ -883,31 +1433,56 @@ pub struct DescribeJobQueuesResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeJobQueuesResponse {
+        0 job_queues "jobQueues",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of DescribeJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobsRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<String>>,
 }
 
+object! {
+    DescribeJobsRequest {
+        0 jobs "jobs",
+    }
+}
+
 /// Output of DescribeJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeJobsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<JobDetail>>,
 }
 
+object! {
+    DescribeJobsResponse {
+        0 jobs "jobs",
+    }
+}
+
 /// Input of DescribeQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeQuotaShareRequest {
     /// Required.
     #[serde(rename = "quotaShareArn", skip_serializing_if = "Option::is_none")]
     pub quota_share_arn: Option<String>,
 }
 
+object! {
+    DescribeQuotaShareRequest {
+        0 quota_share_arn "quotaShareArn",
+    }
+}
+
 /// Output of DescribeQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeQuotaShareResponse {
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
     pub capacity_limits: Option<Vec<QuotaShareCapacityLimit>>,
@@ -932,23 +1507,49 @@ pub struct DescribeQuotaShareResponse {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    DescribeQuotaShareResponse {
+        0 capacity_limits "capacityLimits",
+        1 job_queue_arn "jobQueueArn",
+        2 preemption_configuration "preemptionConfiguration",
+        3 quota_share_arn "quotaShareArn",
+        4 quota_share_name "quotaShareName",
+        5 resource_sharing_configuration "resourceSharingConfiguration",
+        6 state "state",
+        7 status "status",
+        8 tags "tags",
+    }
+}
+
 /// Input of DescribeSchedulingPolicies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeSchedulingPoliciesRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arns: Option<Vec<String>>,
 }
 
+object! {
+    DescribeSchedulingPoliciesRequest {
+        0 arns "arns",
+    }
+}
+
 /// Output of DescribeSchedulingPolicies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeSchedulingPoliciesResponse {
     #[serde(rename = "schedulingPolicies", skip_serializing_if = "Option::is_none")]
     pub scheduling_policies: Option<Vec<SchedulingPolicyDetail>>,
 }
 
+object! {
+    DescribeSchedulingPoliciesResponse {
+        0 scheduling_policies "schedulingPolicies",
+    }
+}
+
 /// Input of DescribeServiceEnvironments.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeServiceEnvironmentsRequest {
     #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
@@ -958,8 +1559,16 @@ pub struct DescribeServiceEnvironmentsRequest {
     pub service_environments: Option<Vec<String>>,
 }
 
+object! {
+    DescribeServiceEnvironmentsRequest {
+        0 max_results "maxResults",
+        1 next_token "nextToken",
+        2 service_environments "serviceEnvironments",
+    }
+}
+
 /// Output of DescribeServiceEnvironments.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeServiceEnvironmentsResponse {
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -967,16 +1576,29 @@ pub struct DescribeServiceEnvironmentsResponse {
     pub service_environments: Option<Vec<ServiceEnvironmentDetail>>,
 }
 
+object! {
+    DescribeServiceEnvironmentsResponse {
+        0 next_token "nextToken",
+        1 service_environments "serviceEnvironments",
+    }
+}
+
 /// Input of DescribeServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeServiceJobRequest {
     /// Required.
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
 }
 
+object! {
+    DescribeServiceJobRequest {
+        0 job_id "jobId",
+    }
+}
+
 /// Output of DescribeServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeServiceJobResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<ServiceJobAttemptDetail>>,
@@ -1035,8 +1657,37 @@ pub struct DescribeServiceJobResponse {
     pub timeout_config: Option<ServiceJobTimeout>,
 }
 
+object! {
+    DescribeServiceJobResponse {
+        0 attempts "attempts",
+        1 capacity_usage "capacityUsage",
+        2 created_at "createdAt",
+        3 is_terminated "isTerminated",
+        4 job_arn "jobArn",
+        5 job_id "jobId",
+        6 job_name "jobName",
+        7 job_queue "jobQueue",
+        8 latest_attempt "latestAttempt",
+        9 preemption_configuration "preemptionConfiguration",
+        10 preemption_summary "preemptionSummary",
+        11 quota_share_name "quotaShareName",
+        12 retry_strategy "retryStrategy",
+        13 scheduled_at "scheduledAt",
+        14 scheduling_priority "schedulingPriority",
+        15 service_job_type "serviceJobType",
+        16 service_request_payload "serviceRequestPayload",
+        17 share_identifier "shareIdentifier",
+        18 started_at "startedAt",
+        19 status "status",
+        20 status_reason "statusReason",
+        21 stopped_at "stoppedAt",
+        22 tags "tags",
+        23 timeout_config "timeoutConfig",
+    }
+}
+
 /// AWS's shape `Device`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Device {
     #[serde(rename = "containerPath", skip_serializing_if = "Option::is_none")]
     pub container_path: Option<String>,
@@ -1047,8 +1698,16 @@ pub struct Device {
     pub permissions: Option<Vec<String>>,
 }
 
+object! {
+    Device {
+        0 container_path "containerPath",
+        1 host_path "hostPath",
+        2 permissions "permissions",
+    }
+}
+
 /// AWS's shape `EFSAuthorizationConfig`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EFSAuthorizationConfig {
     #[serde(rename = "accessPointId", skip_serializing_if = "Option::is_none")]
     pub access_point_id: Option<String>,
@@ -1057,8 +1716,15 @@ pub struct EFSAuthorizationConfig {
     pub iam: Option<String>,
 }
 
+object! {
+    EFSAuthorizationConfig {
+        0 access_point_id "accessPointId",
+        1 iam "iam",
+    }
+}
+
 /// AWS's shape `EFSVolumeConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EFSVolumeConfiguration {
     #[serde(rename = "authorizationConfig", skip_serializing_if = "Option::is_none")]
     pub authorization_config: Option<EFSAuthorizationConfig>,
@@ -1074,8 +1740,18 @@ pub struct EFSVolumeConfiguration {
     pub transit_encryption_port: Option<i32>,
 }
 
+object! {
+    EFSVolumeConfiguration {
+        0 authorization_config "authorizationConfig",
+        1 file_system_id "fileSystemId",
+        2 root_directory "rootDirectory",
+        3 transit_encryption "transitEncryption",
+        4 transit_encryption_port "transitEncryptionPort",
+    }
+}
+
 /// AWS's shape `Ec2Configuration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Ec2Configuration {
     #[serde(rename = "batchImageStatus", skip_serializing_if = "Option::is_none")]
     pub batch_image_status: Option<String>,
@@ -1090,38 +1766,71 @@ pub struct Ec2Configuration {
     pub image_type: Option<String>,
 }
 
+object! {
+    Ec2Configuration {
+        0 batch_image_status "batchImageStatus",
+        1 image_id_override "imageIdOverride",
+        2 image_kubernetes_version "imageKubernetesVersion",
+        3 image_type "imageType",
+    }
+}
+
 /// AWS's shape `EcsProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsProperties {
     /// Required.
     #[serde(rename = "taskProperties", skip_serializing_if = "Option::is_none")]
     pub task_properties: Option<Vec<EcsTaskProperties>>,
 }
 
+object! {
+    EcsProperties {
+        0 task_properties "taskProperties",
+    }
+}
+
 /// AWS's shape `EcsPropertiesDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsPropertiesDetail {
     #[serde(rename = "taskProperties", skip_serializing_if = "Option::is_none")]
     pub task_properties: Option<Vec<EcsTaskDetails>>,
 }
 
+object! {
+    EcsPropertiesDetail {
+        0 task_properties "taskProperties",
+    }
+}
+
 /// AWS's shape `EcsPropertiesOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsPropertiesOverride {
     #[serde(rename = "taskProperties", skip_serializing_if = "Option::is_none")]
     pub task_properties: Option<Vec<TaskPropertiesOverride>>,
 }
 
+object! {
+    EcsPropertiesOverride {
+        0 task_properties "taskProperties",
+    }
+}
+
 /// AWS's shape `EcsSettings`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsSettings {
     /// One of `enums::CONTAINER_INSIGHTS`.
     #[serde(rename = "containerInsights", skip_serializing_if = "Option::is_none")]
     pub container_insights: Option<String>,
 }
 
+object! {
+    EcsSettings {
+        0 container_insights "containerInsights",
+    }
+}
+
 /// AWS's shape `EcsTaskDetails`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsTaskDetails {
     #[serde(rename = "containerInstanceArn", skip_serializing_if = "Option::is_none")]
     pub container_instance_arn: Option<String>,
@@ -1153,8 +1862,27 @@ pub struct EcsTaskDetails {
     pub volumes: Option<Vec<Volume>>,
 }
 
+object! {
+    EcsTaskDetails {
+        0 container_instance_arn "containerInstanceArn",
+        1 containers "containers",
+        2 enable_execute_command "enableExecuteCommand",
+        3 ephemeral_storage "ephemeralStorage",
+        4 execution_role_arn "executionRoleArn",
+        5 ipc_mode "ipcMode",
+        6 network_configuration "networkConfiguration",
+        7 network_mode "networkMode",
+        8 pid_mode "pidMode",
+        9 platform_version "platformVersion",
+        10 runtime_platform "runtimePlatform",
+        11 task_arn "taskArn",
+        12 task_role_arn "taskRoleArn",
+        13 volumes "volumes",
+    }
+}
+
 /// AWS's shape `EcsTaskProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EcsTaskProperties {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1183,8 +1911,25 @@ pub struct EcsTaskProperties {
     pub volumes: Option<Vec<Volume>>,
 }
 
+object! {
+    EcsTaskProperties {
+        0 containers "containers",
+        1 enable_execute_command "enableExecuteCommand",
+        2 ephemeral_storage "ephemeralStorage",
+        3 execution_role_arn "executionRoleArn",
+        4 ipc_mode "ipcMode",
+        5 network_configuration "networkConfiguration",
+        6 network_mode "networkMode",
+        7 pid_mode "pidMode",
+        8 platform_version "platformVersion",
+        9 runtime_platform "runtimePlatform",
+        10 task_role_arn "taskRoleArn",
+        11 volumes "volumes",
+    }
+}
+
 /// AWS's shape `EksAccessEntry`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksAccessEntry {
     /// Required; one of `enums::EKS_ACCESS_ENTRY_DESIRED_STATE`.
     #[serde(rename = "desiredState", skip_serializing_if = "Option::is_none")]
@@ -1194,8 +1939,15 @@ pub struct EksAccessEntry {
     pub status: Option<String>,
 }
 
+object! {
+    EksAccessEntry {
+        0 desired_state "desiredState",
+        1 status "status",
+    }
+}
+
 /// AWS's shape `EksAttemptContainerDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksAttemptContainerDetail {
     #[serde(rename = "containerID", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
@@ -1207,8 +1959,17 @@ pub struct EksAttemptContainerDetail {
     pub reason: Option<String>,
 }
 
+object! {
+    EksAttemptContainerDetail {
+        0 container_id "containerID",
+        1 exit_code "exitCode",
+        2 name "name",
+        3 reason "reason",
+    }
+}
+
 /// AWS's shape `EksAttemptDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksAttemptDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<EksAttemptContainerDetail>>,
@@ -1230,8 +1991,22 @@ pub struct EksAttemptDetail {
     pub stopped_at: Option<i64>,
 }
 
+object! {
+    EksAttemptDetail {
+        0 containers "containers",
+        1 eks_cluster_arn "eksClusterArn",
+        2 init_containers "initContainers",
+        3 node_name "nodeName",
+        4 pod_name "podName",
+        5 pod_namespace "podNamespace",
+        6 started_at "startedAt",
+        7 status_reason "statusReason",
+        8 stopped_at "stoppedAt",
+    }
+}
+
 /// AWS's shape `EksConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksConfiguration {
     #[serde(rename = "accessEntry", skip_serializing_if = "Option::is_none")]
     pub access_entry: Option<EksAccessEntry>,
@@ -1243,15 +2018,29 @@ pub struct EksConfiguration {
     pub kubernetes_namespace: Option<String>,
 }
 
+object! {
+    EksConfiguration {
+        0 access_entry "accessEntry",
+        1 eks_cluster_arn "eksClusterArn",
+        2 kubernetes_namespace "kubernetesNamespace",
+    }
+}
+
 /// AWS's shape `EksConfigurationUpdate`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksConfigurationUpdate {
     #[serde(rename = "accessEntry", skip_serializing_if = "Option::is_none")]
     pub access_entry: Option<EksAccessEntry>,
 }
 
+object! {
+    EksConfigurationUpdate {
+        0 access_entry "accessEntry",
+    }
+}
+
 /// AWS's shape `EksContainer`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
@@ -1274,8 +2063,22 @@ pub struct EksContainer {
     pub volume_mounts: Option<Vec<EksContainerVolumeMount>>,
 }
 
+object! {
+    EksContainer {
+        0 args "args",
+        1 command "command",
+        2 env "env",
+        3 image "image",
+        4 image_pull_policy "imagePullPolicy",
+        5 name "name",
+        6 resources "resources",
+        7 security_context "securityContext",
+        8 volume_mounts "volumeMounts",
+    }
+}
+
 /// AWS's shape `EksContainerDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
@@ -1301,8 +2104,24 @@ pub struct EksContainerDetail {
     pub volume_mounts: Option<Vec<EksContainerVolumeMount>>,
 }
 
+object! {
+    EksContainerDetail {
+        0 args "args",
+        1 command "command",
+        2 env "env",
+        3 exit_code "exitCode",
+        4 image "image",
+        5 image_pull_policy "imagePullPolicy",
+        6 name "name",
+        7 reason "reason",
+        8 resources "resources",
+        9 security_context "securityContext",
+        10 volume_mounts "volumeMounts",
+    }
+}
+
 /// AWS's shape `EksContainerEnvironmentVariable`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerEnvironmentVariable {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1311,8 +2130,15 @@ pub struct EksContainerEnvironmentVariable {
     pub value: Option<String>,
 }
 
+object! {
+    EksContainerEnvironmentVariable {
+        0 name "name",
+        1 value "value",
+    }
+}
+
 /// AWS's shape `EksContainerLinuxCapabilities`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerLinuxCapabilities {
     /// Size 0 to 64.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1322,8 +2148,15 @@ pub struct EksContainerLinuxCapabilities {
     pub drop: Option<Vec<String>>,
 }
 
+object! {
+    EksContainerLinuxCapabilities {
+        0 add "add",
+        1 drop "drop",
+    }
+}
+
 /// AWS's shape `EksContainerOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
@@ -1339,8 +2172,19 @@ pub struct EksContainerOverride {
     pub resources: Option<EksContainerResourceRequirements>,
 }
 
+object! {
+    EksContainerOverride {
+        0 args "args",
+        1 command "command",
+        2 env "env",
+        3 image "image",
+        4 name "name",
+        5 resources "resources",
+    }
+}
+
 /// AWS's shape `EksContainerResourceRequirements`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerResourceRequirements {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<BTreeMap<String, String>>,
@@ -1348,8 +2192,15 @@ pub struct EksContainerResourceRequirements {
     pub requests: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    EksContainerResourceRequirements {
+        0 limits "limits",
+        1 requests "requests",
+    }
+}
+
 /// AWS's shape `EksContainerSecurityContext`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerSecurityContext {
     #[serde(rename = "allowPrivilegeEscalation", skip_serializing_if = "Option::is_none")]
     pub allow_privilege_escalation: Option<bool>,
@@ -1369,8 +2220,21 @@ pub struct EksContainerSecurityContext {
     pub seccomp_profile: Option<EksSeccompProfile>,
 }
 
+object! {
+    EksContainerSecurityContext {
+        0 allow_privilege_escalation "allowPrivilegeEscalation",
+        1 capabilities "capabilities",
+        2 privileged "privileged",
+        3 read_only_root_filesystem "readOnlyRootFilesystem",
+        4 run_as_group "runAsGroup",
+        5 run_as_non_root "runAsNonRoot",
+        6 run_as_user "runAsUser",
+        7 seccomp_profile "seccompProfile",
+    }
+}
+
 /// AWS's shape `EksContainerVolumeMount`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksContainerVolumeMount {
     #[serde(rename = "mountPath", skip_serializing_if = "Option::is_none")]
     pub mount_path: Option<String>,
@@ -1382,8 +2246,17 @@ pub struct EksContainerVolumeMount {
     pub sub_path: Option<String>,
 }
 
+object! {
+    EksContainerVolumeMount {
+        0 mount_path "mountPath",
+        1 name "name",
+        2 read_only "readOnly",
+        3 sub_path "subPath",
+    }
+}
+
 /// AWS's shape `EksEmptyDir`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksEmptyDir {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medium: Option<String>,
@@ -1392,15 +2265,28 @@ pub struct EksEmptyDir {
     pub size_limit: Option<String>,
 }
 
+object! {
+    EksEmptyDir {
+        0 medium "medium",
+        1 size_limit "sizeLimit",
+    }
+}
+
 /// AWS's shape `EksHostPath`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksHostPath {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
+object! {
+    EksHostPath {
+        0 path "path",
+    }
+}
+
 /// AWS's shape `EksMetadata`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
@@ -1410,8 +2296,16 @@ pub struct EksMetadata {
     pub namespace: Option<String>,
 }
 
+object! {
+    EksMetadata {
+        0 annotations "annotations",
+        1 labels "labels",
+        2 namespace "namespace",
+    }
+}
+
 /// AWS's shape `EksPersistentVolumeClaim`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPersistentVolumeClaim {
     /// Required.
     #[serde(rename = "claimName", skip_serializing_if = "Option::is_none")]
@@ -1420,8 +2314,15 @@ pub struct EksPersistentVolumeClaim {
     pub read_only: Option<bool>,
 }
 
+object! {
+    EksPersistentVolumeClaim {
+        0 claim_name "claimName",
+        1 read_only "readOnly",
+    }
+}
+
 /// AWS's shape `EksPodProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPodProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<EksContainer>>,
@@ -1445,8 +2346,23 @@ pub struct EksPodProperties {
     pub volumes: Option<Vec<EksVolume>>,
 }
 
+object! {
+    EksPodProperties {
+        0 containers "containers",
+        1 dns_policy "dnsPolicy",
+        2 host_network "hostNetwork",
+        3 image_pull_secrets "imagePullSecrets",
+        4 init_containers "initContainers",
+        5 metadata "metadata",
+        6 security_context "securityContext",
+        7 service_account_name "serviceAccountName",
+        8 share_process_namespace "shareProcessNamespace",
+        9 volumes "volumes",
+    }
+}
+
 /// AWS's shape `EksPodPropertiesDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPodPropertiesDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<EksContainerDetail>>,
@@ -1474,8 +2390,25 @@ pub struct EksPodPropertiesDetail {
     pub volumes: Option<Vec<EksVolume>>,
 }
 
+object! {
+    EksPodPropertiesDetail {
+        0 containers "containers",
+        1 dns_policy "dnsPolicy",
+        2 host_network "hostNetwork",
+        3 image_pull_secrets "imagePullSecrets",
+        4 init_containers "initContainers",
+        5 metadata "metadata",
+        6 node_name "nodeName",
+        7 pod_name "podName",
+        8 security_context "securityContext",
+        9 service_account_name "serviceAccountName",
+        10 share_process_namespace "shareProcessNamespace",
+        11 volumes "volumes",
+    }
+}
+
 /// AWS's shape `EksPodPropertiesOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPodPropertiesOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<EksContainerOverride>>,
@@ -1485,8 +2418,16 @@ pub struct EksPodPropertiesOverride {
     pub metadata: Option<EksMetadata>,
 }
 
+object! {
+    EksPodPropertiesOverride {
+        0 containers "containers",
+        1 init_containers "initContainers",
+        2 metadata "metadata",
+    }
+}
+
 /// AWS's shape `EksPodSecurityContext`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPodSecurityContext {
     #[serde(rename = "fsGroup", skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<i64>,
@@ -1500,29 +2441,57 @@ pub struct EksPodSecurityContext {
     pub seccomp_profile: Option<EksSeccompProfile>,
 }
 
+object! {
+    EksPodSecurityContext {
+        0 fs_group "fsGroup",
+        1 run_as_group "runAsGroup",
+        2 run_as_non_root "runAsNonRoot",
+        3 run_as_user "runAsUser",
+        4 seccomp_profile "seccompProfile",
+    }
+}
+
 /// AWS's shape `EksProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksProperties {
     #[serde(rename = "podProperties", skip_serializing_if = "Option::is_none")]
     pub pod_properties: Option<EksPodProperties>,
 }
 
+object! {
+    EksProperties {
+        0 pod_properties "podProperties",
+    }
+}
+
 /// AWS's shape `EksPropertiesDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPropertiesDetail {
     #[serde(rename = "podProperties", skip_serializing_if = "Option::is_none")]
     pub pod_properties: Option<EksPodPropertiesDetail>,
 }
 
+object! {
+    EksPropertiesDetail {
+        0 pod_properties "podProperties",
+    }
+}
+
 /// AWS's shape `EksPropertiesOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksPropertiesOverride {
     #[serde(rename = "podProperties", skip_serializing_if = "Option::is_none")]
     pub pod_properties: Option<EksPodPropertiesOverride>,
 }
 
+object! {
+    EksPropertiesOverride {
+        0 pod_properties "podProperties",
+    }
+}
+
 /// AWS's shape `EksSeccompProfile`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksSeccompProfile {
     /// Length 1 to 4095.
     #[serde(rename = "localhostProfile", skip_serializing_if = "Option::is_none")]
@@ -1532,8 +2501,15 @@ pub struct EksSeccompProfile {
     pub r#type: Option<String>,
 }
 
+object! {
+    EksSeccompProfile {
+        0 localhost_profile "localhostProfile",
+        1 r#type "type",
+    }
+}
+
 /// AWS's shape `EksSecret`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksSecret {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
@@ -1542,8 +2518,15 @@ pub struct EksSecret {
     pub secret_name: Option<String>,
 }
 
+object! {
+    EksSecret {
+        0 optional "optional",
+        1 secret_name "secretName",
+    }
+}
+
 /// AWS's shape `EksVolume`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EksVolume {
     #[serde(rename = "emptyDir", skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EksEmptyDir>,
@@ -1558,16 +2541,32 @@ pub struct EksVolume {
     pub secret: Option<EksSecret>,
 }
 
+object! {
+    EksVolume {
+        0 empty_dir "emptyDir",
+        1 host_path "hostPath",
+        2 name "name",
+        3 persistent_volume_claim "persistentVolumeClaim",
+        4 secret "secret",
+    }
+}
+
 /// AWS's shape `EphemeralStorage`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EphemeralStorage {
     /// Required.
     #[serde(rename = "sizeInGiB", skip_serializing_if = "Option::is_none")]
     pub size_in_gib: Option<i32>,
 }
 
+object! {
+    EphemeralStorage {
+        0 size_in_gib "sizeInGiB",
+    }
+}
+
 /// AWS's shape `EvaluateOnExit`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EvaluateOnExit {
     /// Required; one of `enums::RETRY_ACTION`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1580,8 +2579,17 @@ pub struct EvaluateOnExit {
     pub on_status_reason: Option<String>,
 }
 
+object! {
+    EvaluateOnExit {
+        0 action "action",
+        1 on_exit_code "onExitCode",
+        2 on_reason "onReason",
+        3 on_status_reason "onStatusReason",
+    }
+}
+
 /// AWS's shape `FairshareCapacityUsage`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FairshareCapacityUsage {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -1589,8 +2597,15 @@ pub struct FairshareCapacityUsage {
     pub quantity: Option<f64>,
 }
 
+object! {
+    FairshareCapacityUsage {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `FairshareCapacityUtilization`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FairshareCapacityUtilization {
     #[serde(rename = "capacityUsage", skip_serializing_if = "Option::is_none")]
     pub capacity_usage: Option<Vec<FairshareCapacityUsage>>,
@@ -1598,8 +2613,15 @@ pub struct FairshareCapacityUtilization {
     pub share_identifier: Option<String>,
 }
 
+object! {
+    FairshareCapacityUtilization {
+        0 capacity_usage "capacityUsage",
+        1 share_identifier "shareIdentifier",
+    }
+}
+
 /// AWS's shape `FairsharePolicy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FairsharePolicy {
     #[serde(rename = "computeReservation", skip_serializing_if = "Option::is_none")]
     pub compute_reservation: Option<i32>,
@@ -1609,8 +2631,16 @@ pub struct FairsharePolicy {
     pub share_distribution: Option<Vec<ShareAttributes>>,
 }
 
+object! {
+    FairsharePolicy {
+        0 compute_reservation "computeReservation",
+        1 share_decay_seconds "shareDecaySeconds",
+        2 share_distribution "shareDistribution",
+    }
+}
+
 /// AWS's shape `FairshareUtilizationDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FairshareUtilizationDetail {
     #[serde(rename = "activeShareCount", skip_serializing_if = "Option::is_none")]
     pub active_share_count: Option<i64>,
@@ -1618,15 +2648,28 @@ pub struct FairshareUtilizationDetail {
     pub top_capacity_utilization: Option<Vec<FairshareCapacityUtilization>>,
 }
 
+object! {
+    FairshareUtilizationDetail {
+        0 active_share_count "activeShareCount",
+        1 top_capacity_utilization "topCapacityUtilization",
+    }
+}
+
 /// AWS's shape `FargatePlatformConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FargatePlatformConfiguration {
     #[serde(rename = "platformVersion", skip_serializing_if = "Option::is_none")]
     pub platform_version: Option<String>,
 }
 
+object! {
+    FargatePlatformConfiguration {
+        0 platform_version "platformVersion",
+    }
+}
+
 /// AWS's shape `FirelensConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FirelensConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<BTreeMap<String, String>>,
@@ -1635,8 +2678,15 @@ pub struct FirelensConfiguration {
     pub r#type: Option<String>,
 }
 
+object! {
+    FirelensConfiguration {
+        0 options "options",
+        1 r#type "type",
+    }
+}
+
 /// AWS's shape `FrontOfQueueDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FrontOfQueueDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<FrontOfQueueJobSummary>>,
@@ -1644,8 +2694,15 @@ pub struct FrontOfQueueDetail {
     pub last_updated_at: Option<i64>,
 }
 
+object! {
+    FrontOfQueueDetail {
+        0 jobs "jobs",
+        1 last_updated_at "lastUpdatedAt",
+    }
+}
+
 /// AWS's shape `FrontOfQueueJobSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FrontOfQueueJobSummary {
     #[serde(rename = "earliestTimeAtPosition", skip_serializing_if = "Option::is_none")]
     pub earliest_time_at_position: Option<i64>,
@@ -1653,8 +2710,15 @@ pub struct FrontOfQueueJobSummary {
     pub job_arn: Option<String>,
 }
 
+object! {
+    FrontOfQueueJobSummary {
+        0 earliest_time_at_position "earliestTimeAtPosition",
+        1 job_arn "jobArn",
+    }
+}
+
 /// AWS's shape `FrontOfQuotaShareJobSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FrontOfQuotaShareJobSummary {
     #[serde(rename = "earliestTimeAtPosition", skip_serializing_if = "Option::is_none")]
     pub earliest_time_at_position: Option<i64>,
@@ -1662,8 +2726,15 @@ pub struct FrontOfQuotaShareJobSummary {
     pub job_arn: Option<String>,
 }
 
+object! {
+    FrontOfQuotaShareJobSummary {
+        0 earliest_time_at_position "earliestTimeAtPosition",
+        1 job_arn "jobArn",
+    }
+}
+
 /// AWS's shape `FrontOfQuotaSharesDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FrontOfQuotaSharesDetail {
     #[serde(rename = "lastUpdatedAt", skip_serializing_if = "Option::is_none")]
     pub last_updated_at: Option<i64>,
@@ -1671,16 +2742,29 @@ pub struct FrontOfQuotaSharesDetail {
     pub quota_shares: Option<BTreeMap<String, Vec<FrontOfQuotaShareJobSummary>>>,
 }
 
+object! {
+    FrontOfQuotaSharesDetail {
+        0 last_updated_at "lastUpdatedAt",
+        1 quota_shares "quotaShares",
+    }
+}
+
 /// Input of GetJobQueueSnapshot.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GetJobQueueSnapshotRequest {
     /// Required.
     #[serde(rename = "jobQueue", skip_serializing_if = "Option::is_none")]
     pub job_queue: Option<String>,
 }
 
+object! {
+    GetJobQueueSnapshotRequest {
+        0 job_queue "jobQueue",
+    }
+}
+
 /// Output of GetJobQueueSnapshot.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GetJobQueueSnapshotResponse {
     #[serde(rename = "frontOfQueue", skip_serializing_if = "Option::is_none")]
     pub front_of_queue: Option<FrontOfQueueDetail>,
@@ -1690,30 +2774,56 @@ pub struct GetJobQueueSnapshotResponse {
     pub queue_utilization: Option<QueueSnapshotUtilizationDetail>,
 }
 
+object! {
+    GetJobQueueSnapshotResponse {
+        0 front_of_queue "frontOfQueue",
+        1 front_of_quota_shares "frontOfQuotaShares",
+        2 queue_utilization "queueUtilization",
+    }
+}
+
 /// AWS's shape `Host`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Host {
     #[serde(rename = "sourcePath", skip_serializing_if = "Option::is_none")]
     pub source_path: Option<String>,
 }
 
+object! {
+    Host {
+        0 source_path "sourcePath",
+    }
+}
+
 /// AWS's shape `ImagePullSecret`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ImagePullSecret {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
+object! {
+    ImagePullSecret {
+        0 name "name",
+    }
+}
+
 /// AWS's shape `InfrastructureOptimization`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InfrastructureOptimization {
     #[serde(rename = "scaleInAfter", skip_serializing_if = "Option::is_none")]
     pub scale_in_after: Option<i32>,
 }
 
+object! {
+    InfrastructureOptimization {
+        0 scale_in_after "scaleInAfter",
+    }
+}
+
 /// AWS's shape `InstanceLaunchTemplate`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InstanceLaunchTemplate {
     #[serde(rename = "capacityOptionType", skip_serializing_if = "Option::is_none")]
     pub capacity_option_type: Option<String>,
@@ -1739,8 +2849,23 @@ pub struct InstanceLaunchTemplate {
     pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
 }
 
+object! {
+    InstanceLaunchTemplate {
+        0 capacity_option_type "capacityOptionType",
+        1 capacity_reservations "capacityReservations",
+        2 ec2_instance_profile_arn "ec2InstanceProfileArn",
+        3 fips_enabled "fipsEnabled",
+        4 instance_metadata_tags_propagation "instanceMetadataTagsPropagation",
+        5 instance_requirements "instanceRequirements",
+        6 local_storage_configuration "localStorageConfiguration",
+        7 monitoring "monitoring",
+        8 network_configuration "networkConfiguration",
+        9 storage_configuration "storageConfiguration",
+    }
+}
+
 /// AWS's shape `InstanceLaunchTemplateUpdate`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InstanceLaunchTemplateUpdate {
     #[serde(rename = "capacityReservations", skip_serializing_if = "Option::is_none")]
     pub capacity_reservations: Option<CapacityReservationRequest>,
@@ -1760,15 +2885,34 @@ pub struct InstanceLaunchTemplateUpdate {
     pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
 }
 
+object! {
+    InstanceLaunchTemplateUpdate {
+        0 capacity_reservations "capacityReservations",
+        1 ec2_instance_profile_arn "ec2InstanceProfileArn",
+        2 instance_metadata_tags_propagation "instanceMetadataTagsPropagation",
+        3 instance_requirements "instanceRequirements",
+        4 local_storage_configuration "localStorageConfiguration",
+        5 monitoring "monitoring",
+        6 network_configuration "networkConfiguration",
+        7 storage_configuration "storageConfiguration",
+    }
+}
+
 /// AWS's shape `InstanceRequirementsRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InstanceRequirementsRequest {
     #[serde(rename = "allowedInstanceTypes", skip_serializing_if = "Option::is_none")]
     pub allowed_instance_types: Option<Vec<String>>,
 }
 
+object! {
+    InstanceRequirementsRequest {
+        0 allowed_instance_types "allowedInstanceTypes",
+    }
+}
+
 /// AWS's shape `JobCapacityUsageSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobCapacityUsageSummary {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -1776,8 +2920,15 @@ pub struct JobCapacityUsageSummary {
     pub quantity: Option<f64>,
 }
 
+object! {
+    JobCapacityUsageSummary {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `JobDefinition`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobDefinition {
     #[serde(rename = "consumableResourceProperties", skip_serializing_if = "Option::is_none")]
     pub consumable_resource_properties: Option<ConsumableResourceProperties>,
@@ -1823,8 +2974,31 @@ pub struct JobDefinition {
     pub r#type: Option<String>,
 }
 
+object! {
+    JobDefinition {
+        0 consumable_resource_properties "consumableResourceProperties",
+        1 container_orchestration_type "containerOrchestrationType",
+        2 container_properties "containerProperties",
+        3 ecs_properties "ecsProperties",
+        4 eks_properties "eksProperties",
+        5 job_definition_arn "jobDefinitionArn",
+        6 job_definition_name "jobDefinitionName",
+        7 node_properties "nodeProperties",
+        8 parameters "parameters",
+        9 platform_capabilities "platformCapabilities",
+        10 propagate_tags "propagateTags",
+        11 retry_strategy "retryStrategy",
+        12 revision "revision",
+        13 scheduling_priority "schedulingPriority",
+        14 status "status",
+        15 tags "tags",
+        16 timeout "timeout",
+        17 r#type "type",
+    }
+}
+
 /// AWS's shape `JobDependency`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobDependency {
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
@@ -1833,8 +3007,15 @@ pub struct JobDependency {
     pub r#type: Option<String>,
 }
 
+object! {
+    JobDependency {
+        0 job_id "jobId",
+        1 r#type "type",
+    }
+}
+
 /// AWS's shape `JobDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobDetail {
     #[serde(rename = "arrayProperties", skip_serializing_if = "Option::is_none")]
     pub array_properties: Option<ArrayPropertiesDetail>,
@@ -1905,8 +3086,43 @@ pub struct JobDetail {
     pub timeout: Option<JobTimeout>,
 }
 
+object! {
+    JobDetail {
+        0 array_properties "arrayProperties",
+        1 attempts "attempts",
+        2 consumable_resource_properties "consumableResourceProperties",
+        3 container "container",
+        4 created_at "createdAt",
+        5 depends_on "dependsOn",
+        6 ecs_properties "ecsProperties",
+        7 eks_attempts "eksAttempts",
+        8 eks_properties "eksProperties",
+        9 is_cancelled "isCancelled",
+        10 is_terminated "isTerminated",
+        11 job_arn "jobArn",
+        12 job_definition "jobDefinition",
+        13 job_id "jobId",
+        14 job_name "jobName",
+        15 job_queue "jobQueue",
+        16 node_details "nodeDetails",
+        17 node_properties "nodeProperties",
+        18 parameters "parameters",
+        19 platform_capabilities "platformCapabilities",
+        20 propagate_tags "propagateTags",
+        21 retry_strategy "retryStrategy",
+        22 scheduling_priority "schedulingPriority",
+        23 share_identifier "shareIdentifier",
+        24 started_at "startedAt",
+        25 status "status",
+        26 status_reason "statusReason",
+        27 stopped_at "stoppedAt",
+        28 tags "tags",
+        29 timeout "timeout",
+    }
+}
+
 /// AWS's shape `JobQueueDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobQueueDetail {
     /// Required.
     #[serde(rename = "computeEnvironmentOrder", skip_serializing_if = "Option::is_none")]
@@ -1942,8 +3158,25 @@ pub struct JobQueueDetail {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    JobQueueDetail {
+        0 compute_environment_order "computeEnvironmentOrder",
+        1 job_queue_arn "jobQueueArn",
+        2 job_queue_name "jobQueueName",
+        3 job_queue_type "jobQueueType",
+        4 job_state_time_limit_actions "jobStateTimeLimitActions",
+        5 priority "priority",
+        6 scheduling_policy_arn "schedulingPolicyArn",
+        7 service_environment_order "serviceEnvironmentOrder",
+        8 state "state",
+        9 status "status",
+        10 status_reason "statusReason",
+        11 tags "tags",
+    }
+}
+
 /// AWS's shape `JobStateTimeLimitAction`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobStateTimeLimitAction {
     /// Required; one of `enums::JOB_STATE_TIME_LIMIT_ACTIONS_ACTION`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1959,8 +3192,17 @@ pub struct JobStateTimeLimitAction {
     pub state: Option<String>,
 }
 
+object! {
+    JobStateTimeLimitAction {
+        0 action "action",
+        1 max_time_seconds "maxTimeSeconds",
+        2 reason "reason",
+        3 state "state",
+    }
+}
+
 /// AWS's shape `JobSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobSummary {
     #[serde(rename = "arrayProperties", skip_serializing_if = "Option::is_none")]
     pub array_properties: Option<ArrayPropertiesSummary>,
@@ -2001,15 +3243,43 @@ pub struct JobSummary {
     pub stopped_at: Option<i64>,
 }
 
+object! {
+    JobSummary {
+        0 array_properties "arrayProperties",
+        1 capacity_usage "capacityUsage",
+        2 container "container",
+        3 created_at "createdAt",
+        4 is_cancelled "isCancelled",
+        5 is_terminated "isTerminated",
+        6 job_arn "jobArn",
+        7 job_definition "jobDefinition",
+        8 job_id "jobId",
+        9 job_name "jobName",
+        10 node_properties "nodeProperties",
+        11 scheduled_at "scheduledAt",
+        12 share_identifier "shareIdentifier",
+        13 started_at "startedAt",
+        14 status "status",
+        15 status_reason "statusReason",
+        16 stopped_at "stoppedAt",
+    }
+}
+
 /// AWS's shape `JobTimeout`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct JobTimeout {
     #[serde(rename = "attemptDurationSeconds", skip_serializing_if = "Option::is_none")]
     pub attempt_duration_seconds: Option<i32>,
 }
 
+object! {
+    JobTimeout {
+        0 attempt_duration_seconds "attemptDurationSeconds",
+    }
+}
+
 /// AWS's shape `KeyValuePair`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct KeyValuePair {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -2017,8 +3287,15 @@ pub struct KeyValuePair {
     pub value: Option<String>,
 }
 
+object! {
+    KeyValuePair {
+        0 name "name",
+        1 value "value",
+    }
+}
+
 /// AWS's shape `KeyValuesPair`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct KeyValuesPair {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -2026,15 +3303,28 @@ pub struct KeyValuesPair {
     pub values: Option<Vec<String>>,
 }
 
+object! {
+    KeyValuesPair {
+        0 name "name",
+        1 values "values",
+    }
+}
+
 /// AWS's shape `LatestServiceJobAttempt`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LatestServiceJobAttempt {
     #[serde(rename = "serviceResourceId", skip_serializing_if = "Option::is_none")]
     pub service_resource_id: Option<ServiceResourceId>,
 }
 
+object! {
+    LatestServiceJobAttempt {
+        0 service_resource_id "serviceResourceId",
+    }
+}
+
 /// AWS's shape `LaunchTemplateSpecification`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LaunchTemplateSpecification {
     #[serde(rename = "launchTemplateId", skip_serializing_if = "Option::is_none")]
     pub launch_template_id: Option<String>,
@@ -2049,8 +3339,18 @@ pub struct LaunchTemplateSpecification {
     pub version: Option<String>,
 }
 
+object! {
+    LaunchTemplateSpecification {
+        0 launch_template_id "launchTemplateId",
+        1 launch_template_name "launchTemplateName",
+        2 overrides "overrides",
+        3 userdata_type "userdataType",
+        4 version "version",
+    }
+}
+
 /// AWS's shape `LaunchTemplateSpecificationOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LaunchTemplateSpecificationOverride {
     #[serde(rename = "launchTemplateId", skip_serializing_if = "Option::is_none")]
     pub launch_template_id: Option<String>,
@@ -2065,8 +3365,18 @@ pub struct LaunchTemplateSpecificationOverride {
     pub version: Option<String>,
 }
 
+object! {
+    LaunchTemplateSpecificationOverride {
+        0 launch_template_id "launchTemplateId",
+        1 launch_template_name "launchTemplateName",
+        2 target_instance_types "targetInstanceTypes",
+        3 userdata_type "userdataType",
+        4 version "version",
+    }
+}
+
 /// AWS's shape `LinuxParameters`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LinuxParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<Device>>,
@@ -2082,8 +3392,19 @@ pub struct LinuxParameters {
     pub tmpfs: Option<Vec<Tmpfs>>,
 }
 
+object! {
+    LinuxParameters {
+        0 devices "devices",
+        1 init_process_enabled "initProcessEnabled",
+        2 max_swap "maxSwap",
+        3 shared_memory_size "sharedMemorySize",
+        4 swappiness "swappiness",
+        5 tmpfs "tmpfs",
+    }
+}
+
 /// Input of ListConsumableResources.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListConsumableResourcesRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<KeyValuesPair>>,
@@ -2093,8 +3414,16 @@ pub struct ListConsumableResourcesRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListConsumableResourcesRequest {
+        0 filters "filters",
+        1 max_results "maxResults",
+        2 next_token "nextToken",
+    }
+}
+
 /// Output of ListConsumableResources.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListConsumableResourcesResponse {
     /// Required.
     #[serde(rename = "consumableResources", skip_serializing_if = "Option::is_none")]
@@ -2103,8 +3432,15 @@ pub struct ListConsumableResourcesResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListConsumableResourcesResponse {
+        0 consumable_resources "consumableResources",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of ListJobsByConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListJobsByConsumableResourceRequest {
     /// Required.
     #[serde(rename = "consumableResource", skip_serializing_if = "Option::is_none")]
@@ -2117,8 +3453,17 @@ pub struct ListJobsByConsumableResourceRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListJobsByConsumableResourceRequest {
+        0 consumable_resource "consumableResource",
+        1 filters "filters",
+        2 max_results "maxResults",
+        3 next_token "nextToken",
+    }
+}
+
 /// Output of ListJobsByConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListJobsByConsumableResourceResponse {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2127,8 +3472,15 @@ pub struct ListJobsByConsumableResourceResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListJobsByConsumableResourceResponse {
+        0 jobs "jobs",
+        1 next_token "nextToken",
+    }
+}
+
 /// AWS's shape `ListJobsByConsumableResourceSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListJobsByConsumableResourceSummary {
     /// Required.
     #[serde(rename = "consumableResourceProperties", skip_serializing_if = "Option::is_none")]
@@ -2161,8 +3513,24 @@ pub struct ListJobsByConsumableResourceSummary {
     pub status_reason: Option<String>,
 }
 
+object! {
+    ListJobsByConsumableResourceSummary {
+        0 consumable_resource_properties "consumableResourceProperties",
+        1 created_at "createdAt",
+        2 job_arn "jobArn",
+        3 job_definition_arn "jobDefinitionArn",
+        4 job_name "jobName",
+        5 job_queue_arn "jobQueueArn",
+        6 job_status "jobStatus",
+        7 quantity "quantity",
+        8 share_identifier "shareIdentifier",
+        9 started_at "startedAt",
+        10 status_reason "statusReason",
+    }
+}
+
 /// Input of ListJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListJobsRequest {
     #[serde(rename = "arrayJobId", skip_serializing_if = "Option::is_none")]
     pub array_job_id: Option<String>,
@@ -2181,8 +3549,20 @@ pub struct ListJobsRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListJobsRequest {
+        0 array_job_id "arrayJobId",
+        1 filters "filters",
+        2 job_queue "jobQueue",
+        3 job_status "jobStatus",
+        4 max_results "maxResults",
+        5 multi_node_job_id "multiNodeJobId",
+        6 next_token "nextToken",
+    }
+}
+
 /// Output of ListJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListJobsResponse {
     /// Required.
     #[serde(rename = "jobSummaryList", skip_serializing_if = "Option::is_none")]
@@ -2191,8 +3571,15 @@ pub struct ListJobsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListJobsResponse {
+        0 job_summary_list "jobSummaryList",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of ListQuotaShares.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListQuotaSharesRequest {
     /// Required.
     #[serde(rename = "jobQueue", skip_serializing_if = "Option::is_none")]
@@ -2203,8 +3590,16 @@ pub struct ListQuotaSharesRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListQuotaSharesRequest {
+        0 job_queue "jobQueue",
+        1 max_results "maxResults",
+        2 next_token "nextToken",
+    }
+}
+
 /// Output of ListQuotaShares.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListQuotaSharesResponse {
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -2212,8 +3607,15 @@ pub struct ListQuotaSharesResponse {
     pub quota_shares: Option<Vec<QuotaShareDetail>>,
 }
 
+object! {
+    ListQuotaSharesResponse {
+        0 next_token "nextToken",
+        1 quota_shares "quotaShares",
+    }
+}
+
 /// Input of ListSchedulingPolicies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListSchedulingPoliciesRequest {
     #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
@@ -2221,8 +3623,15 @@ pub struct ListSchedulingPoliciesRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListSchedulingPoliciesRequest {
+        0 max_results "maxResults",
+        1 next_token "nextToken",
+    }
+}
+
 /// Output of ListSchedulingPolicies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListSchedulingPoliciesResponse {
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -2230,8 +3639,15 @@ pub struct ListSchedulingPoliciesResponse {
     pub scheduling_policies: Option<Vec<SchedulingPolicyListingDetail>>,
 }
 
+object! {
+    ListSchedulingPoliciesResponse {
+        0 next_token "nextToken",
+        1 scheduling_policies "schedulingPolicies",
+    }
+}
+
 /// Input of ListServiceJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListServiceJobsRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<KeyValuesPair>>,
@@ -2246,8 +3662,18 @@ pub struct ListServiceJobsRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListServiceJobsRequest {
+        0 filters "filters",
+        1 job_queue "jobQueue",
+        2 job_status "jobStatus",
+        3 max_results "maxResults",
+        4 next_token "nextToken",
+    }
+}
+
 /// Output of ListServiceJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListServiceJobsResponse {
     /// Required.
     #[serde(rename = "jobSummaryList", skip_serializing_if = "Option::is_none")]
@@ -2256,24 +3682,42 @@ pub struct ListServiceJobsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    ListServiceJobsResponse {
+        0 job_summary_list "jobSummaryList",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of ListTagsForResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListTagsForResourceRequest {
     /// Required; from the path, never in the body.
     #[serde(skip)]
     pub resource_arn: Option<String>,
 }
 
+object! {
+    ListTagsForResourceRequest {
+    }
+}
+
 /// Output of ListTagsForResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ListTagsForResourceResponse {
     /// Size 1 to 50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    ListTagsForResourceResponse {
+        0 tags "tags",
+    }
+}
+
 /// AWS's shape `LogConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LogConfiguration {
     /// Required; one of `enums::LOG_DRIVER`.
     #[serde(rename = "logDriver", skip_serializing_if = "Option::is_none")]
@@ -2284,15 +3728,29 @@ pub struct LogConfiguration {
     pub secret_options: Option<Vec<Secret>>,
 }
 
+object! {
+    LogConfiguration {
+        0 log_driver "logDriver",
+        1 options "options",
+        2 secret_options "secretOptions",
+    }
+}
+
 /// AWS's shape `ManagedInstancesLocalStorageConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ManagedInstancesLocalStorageConfiguration {
     #[serde(rename = "useLocalStorage", skip_serializing_if = "Option::is_none")]
     pub use_local_storage: Option<bool>,
 }
 
+object! {
+    ManagedInstancesLocalStorageConfiguration {
+        0 use_local_storage "useLocalStorage",
+    }
+}
+
 /// AWS's shape `ManagedInstancesNetworkConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ManagedInstancesNetworkConfiguration {
     /// Required.
     #[serde(rename = "securityGroups", skip_serializing_if = "Option::is_none")]
@@ -2302,8 +3760,15 @@ pub struct ManagedInstancesNetworkConfiguration {
     pub subnets: Option<Vec<String>>,
 }
 
+object! {
+    ManagedInstancesNetworkConfiguration {
+        0 security_groups "securityGroups",
+        1 subnets "subnets",
+    }
+}
+
 /// AWS's shape `ManagedInstancesProvider`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ManagedInstancesProvider {
     #[serde(rename = "infrastructureOptimization", skip_serializing_if = "Option::is_none")]
     pub infrastructure_optimization: Option<InfrastructureOptimization>,
@@ -2317,15 +3782,30 @@ pub struct ManagedInstancesProvider {
     pub propagate_tags: Option<String>,
 }
 
+object! {
+    ManagedInstancesProvider {
+        0 infrastructure_optimization "infrastructureOptimization",
+        1 infrastructure_role_arn "infrastructureRoleArn",
+        2 instance_launch_template "instanceLaunchTemplate",
+        3 propagate_tags "propagateTags",
+    }
+}
+
 /// AWS's shape `ManagedInstancesStorageConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ManagedInstancesStorageConfiguration {
     #[serde(rename = "storageSizeGiB", skip_serializing_if = "Option::is_none")]
     pub storage_size_gib: Option<i32>,
 }
 
+object! {
+    ManagedInstancesStorageConfiguration {
+        0 storage_size_gib "storageSizeGiB",
+    }
+}
+
 /// AWS's shape `MountPoint`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MountPoint {
     #[serde(rename = "containerPath", skip_serializing_if = "Option::is_none")]
     pub container_path: Option<String>,
@@ -2335,16 +3815,30 @@ pub struct MountPoint {
     pub source_volume: Option<String>,
 }
 
+object! {
+    MountPoint {
+        0 container_path "containerPath",
+        1 read_only "readOnly",
+        2 source_volume "sourceVolume",
+    }
+}
+
 /// AWS's shape `NetworkConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NetworkConfiguration {
     /// One of `enums::ASSIGN_PUBLIC_IP`.
     #[serde(rename = "assignPublicIp", skip_serializing_if = "Option::is_none")]
     pub assign_public_ip: Option<String>,
 }
 
+object! {
+    NetworkConfiguration {
+        0 assign_public_ip "assignPublicIp",
+    }
+}
+
 /// AWS's shape `NetworkInterface`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NetworkInterface {
     #[serde(rename = "attachmentId", skip_serializing_if = "Option::is_none")]
     pub attachment_id: Option<String>,
@@ -2354,8 +3848,16 @@ pub struct NetworkInterface {
     pub private_ipv4_address: Option<String>,
 }
 
+object! {
+    NetworkInterface {
+        0 attachment_id "attachmentId",
+        1 ipv6_address "ipv6Address",
+        2 private_ipv4_address "privateIpv4Address",
+    }
+}
+
 /// AWS's shape `NodeDetails`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeDetails {
     #[serde(rename = "isMainNode", skip_serializing_if = "Option::is_none")]
     pub is_main_node: Option<bool>,
@@ -2363,8 +3865,15 @@ pub struct NodeDetails {
     pub node_index: Option<i32>,
 }
 
+object! {
+    NodeDetails {
+        0 is_main_node "isMainNode",
+        1 node_index "nodeIndex",
+    }
+}
+
 /// AWS's shape `NodeOverrides`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeOverrides {
     #[serde(rename = "nodePropertyOverrides", skip_serializing_if = "Option::is_none")]
     pub node_property_overrides: Option<Vec<NodePropertyOverride>>,
@@ -2372,8 +3881,15 @@ pub struct NodeOverrides {
     pub num_nodes: Option<i32>,
 }
 
+object! {
+    NodeOverrides {
+        0 node_property_overrides "nodePropertyOverrides",
+        1 num_nodes "numNodes",
+    }
+}
+
 /// AWS's shape `NodeProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeProperties {
     /// Required.
     #[serde(rename = "mainNode", skip_serializing_if = "Option::is_none")]
@@ -2386,8 +3902,16 @@ pub struct NodeProperties {
     pub num_nodes: Option<i32>,
 }
 
+object! {
+    NodeProperties {
+        0 main_node "mainNode",
+        1 node_range_properties "nodeRangeProperties",
+        2 num_nodes "numNodes",
+    }
+}
+
 /// AWS's shape `NodePropertiesSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodePropertiesSummary {
     #[serde(rename = "isMainNode", skip_serializing_if = "Option::is_none")]
     pub is_main_node: Option<bool>,
@@ -2397,8 +3921,16 @@ pub struct NodePropertiesSummary {
     pub num_nodes: Option<i32>,
 }
 
+object! {
+    NodePropertiesSummary {
+        0 is_main_node "isMainNode",
+        1 node_index "nodeIndex",
+        2 num_nodes "numNodes",
+    }
+}
+
 /// AWS's shape `NodePropertyOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodePropertyOverride {
     #[serde(rename = "consumableResourcePropertiesOverride", skip_serializing_if = "Option::is_none")]
     pub consumable_resource_properties_override: Option<ConsumableResourceProperties>,
@@ -2415,8 +3947,19 @@ pub struct NodePropertyOverride {
     pub target_nodes: Option<String>,
 }
 
+object! {
+    NodePropertyOverride {
+        0 consumable_resource_properties_override "consumableResourcePropertiesOverride",
+        1 container_overrides "containerOverrides",
+        2 ecs_properties_override "ecsPropertiesOverride",
+        3 eks_properties_override "eksPropertiesOverride",
+        4 instance_types "instanceTypes",
+        5 target_nodes "targetNodes",
+    }
+}
+
 /// AWS's shape `NodeRangeProperty`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeRangeProperty {
     #[serde(rename = "consumableResourceProperties", skip_serializing_if = "Option::is_none")]
     pub consumable_resource_properties: Option<ConsumableResourceProperties>,
@@ -2433,8 +3976,19 @@ pub struct NodeRangeProperty {
     pub target_nodes: Option<String>,
 }
 
+object! {
+    NodeRangeProperty {
+        0 consumable_resource_properties "consumableResourceProperties",
+        1 container "container",
+        2 ecs_properties "ecsProperties",
+        3 eks_properties "eksProperties",
+        4 instance_types "instanceTypes",
+        5 target_nodes "targetNodes",
+    }
+}
+
 /// AWS's shape `QueueSnapshotCapacityUsage`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QueueSnapshotCapacityUsage {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -2442,8 +3996,15 @@ pub struct QueueSnapshotCapacityUsage {
     pub quantity: Option<f64>,
 }
 
+object! {
+    QueueSnapshotCapacityUsage {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `QueueSnapshotUtilizationDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QueueSnapshotUtilizationDetail {
     #[serde(rename = "fairshareUtilization", skip_serializing_if = "Option::is_none")]
     pub fairshare_utilization: Option<FairshareUtilizationDetail>,
@@ -2455,8 +4016,17 @@ pub struct QueueSnapshotUtilizationDetail {
     pub total_capacity_usage: Option<Vec<QueueSnapshotCapacityUsage>>,
 }
 
+object! {
+    QueueSnapshotUtilizationDetail {
+        0 fairshare_utilization "fairshareUtilization",
+        1 last_updated_at "lastUpdatedAt",
+        2 quota_share_utilization "quotaShareUtilization",
+        3 total_capacity_usage "totalCapacityUsage",
+    }
+}
+
 /// AWS's shape `QuotaShareCapacityLimit`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareCapacityLimit {
     /// Required.
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
@@ -2466,8 +4036,15 @@ pub struct QuotaShareCapacityLimit {
     pub max_capacity: Option<i32>,
 }
 
+object! {
+    QuotaShareCapacityLimit {
+        0 capacity_unit "capacityUnit",
+        1 max_capacity "maxCapacity",
+    }
+}
+
 /// AWS's shape `QuotaShareCapacityUsage`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareCapacityUsage {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -2475,8 +4052,15 @@ pub struct QuotaShareCapacityUsage {
     pub quantity: Option<f64>,
 }
 
+object! {
+    QuotaShareCapacityUsage {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `QuotaShareCapacityUtilization`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareCapacityUtilization {
     #[serde(rename = "capacityUsage", skip_serializing_if = "Option::is_none")]
     pub capacity_usage: Option<Vec<QuotaShareCapacityUsage>>,
@@ -2484,8 +4068,15 @@ pub struct QuotaShareCapacityUtilization {
     pub quota_share_name: Option<String>,
 }
 
+object! {
+    QuotaShareCapacityUtilization {
+        0 capacity_usage "capacityUsage",
+        1 quota_share_name "quotaShareName",
+    }
+}
+
 /// AWS's shape `QuotaShareDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareDetail {
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
     pub capacity_limits: Option<Vec<QuotaShareCapacityLimit>>,
@@ -2507,24 +4098,49 @@ pub struct QuotaShareDetail {
     pub status: Option<String>,
 }
 
+object! {
+    QuotaShareDetail {
+        0 capacity_limits "capacityLimits",
+        1 job_queue_arn "jobQueueArn",
+        2 preemption_configuration "preemptionConfiguration",
+        3 quota_share_arn "quotaShareArn",
+        4 quota_share_name "quotaShareName",
+        5 resource_sharing_configuration "resourceSharingConfiguration",
+        6 state "state",
+        7 status "status",
+    }
+}
+
 /// AWS's shape `QuotaSharePolicy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaSharePolicy {
     /// Required; one of `enums::QUOTA_SHARE_IDLE_RESOURCE_ASSIGNMENT_STRATEGY`.
     #[serde(rename = "idleResourceAssignmentStrategy", skip_serializing_if = "Option::is_none")]
     pub idle_resource_assignment_strategy: Option<String>,
 }
 
+object! {
+    QuotaSharePolicy {
+        0 idle_resource_assignment_strategy "idleResourceAssignmentStrategy",
+    }
+}
+
 /// AWS's shape `QuotaSharePreemptionConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaSharePreemptionConfiguration {
     /// Required; one of `enums::QUOTA_SHARE_IN_SHARE_PREEMPTION_STATE`.
     #[serde(rename = "inSharePreemption", skip_serializing_if = "Option::is_none")]
     pub in_share_preemption: Option<String>,
 }
 
+object! {
+    QuotaSharePreemptionConfiguration {
+        0 in_share_preemption "inSharePreemption",
+    }
+}
+
 /// AWS's shape `QuotaShareResourceSharingConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareResourceSharingConfiguration {
     #[serde(rename = "borrowLimit", skip_serializing_if = "Option::is_none")]
     pub borrow_limit: Option<i32>,
@@ -2533,15 +4149,28 @@ pub struct QuotaShareResourceSharingConfiguration {
     pub strategy: Option<String>,
 }
 
+object! {
+    QuotaShareResourceSharingConfiguration {
+        0 borrow_limit "borrowLimit",
+        1 strategy "strategy",
+    }
+}
+
 /// AWS's shape `QuotaShareUtilizationDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QuotaShareUtilizationDetail {
     #[serde(rename = "topCapacityUtilization", skip_serializing_if = "Option::is_none")]
     pub top_capacity_utilization: Option<Vec<QuotaShareCapacityUtilization>>,
 }
 
+object! {
+    QuotaShareUtilizationDetail {
+        0 top_capacity_utilization "topCapacityUtilization",
+    }
+}
+
 /// Input of RegisterJobDefinition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RegisterJobDefinitionRequest {
     #[serde(rename = "consumableResourceProperties", skip_serializing_if = "Option::is_none")]
     pub consumable_resource_properties: Option<ConsumableResourceProperties>,
@@ -2576,8 +4205,27 @@ pub struct RegisterJobDefinitionRequest {
     pub r#type: Option<String>,
 }
 
+object! {
+    RegisterJobDefinitionRequest {
+        0 consumable_resource_properties "consumableResourceProperties",
+        1 container_properties "containerProperties",
+        2 ecs_properties "ecsProperties",
+        3 eks_properties "eksProperties",
+        4 job_definition_name "jobDefinitionName",
+        5 node_properties "nodeProperties",
+        6 parameters "parameters",
+        7 platform_capabilities "platformCapabilities",
+        8 propagate_tags "propagateTags",
+        9 retry_strategy "retryStrategy",
+        10 scheduling_priority "schedulingPriority",
+        11 tags "tags",
+        12 timeout "timeout",
+        13 r#type "type",
+    }
+}
+
 /// Output of RegisterJobDefinition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RegisterJobDefinitionResponse {
     /// Required.
     #[serde(rename = "jobDefinitionArn", skip_serializing_if = "Option::is_none")]
@@ -2590,16 +4238,30 @@ pub struct RegisterJobDefinitionResponse {
     pub revision: Option<i32>,
 }
 
+object! {
+    RegisterJobDefinitionResponse {
+        0 job_definition_arn "jobDefinitionArn",
+        1 job_definition_name "jobDefinitionName",
+        2 revision "revision",
+    }
+}
+
 /// AWS's shape `RepositoryCredentials`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RepositoryCredentials {
     /// Required.
     #[serde(rename = "credentialsParameter", skip_serializing_if = "Option::is_none")]
     pub credentials_parameter: Option<String>,
 }
 
+object! {
+    RepositoryCredentials {
+        0 credentials_parameter "credentialsParameter",
+    }
+}
+
 /// AWS's shape `ResourceRequirement`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ResourceRequirement {
     /// Required; one of `enums::RESOURCE_TYPE`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2609,8 +4271,15 @@ pub struct ResourceRequirement {
     pub value: Option<String>,
 }
 
+object! {
+    ResourceRequirement {
+        0 r#type "type",
+        1 value "value",
+    }
+}
+
 /// AWS's shape `RetryStrategy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RetryStrategy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i32>,
@@ -2618,8 +4287,15 @@ pub struct RetryStrategy {
     pub evaluate_on_exit: Option<Vec<EvaluateOnExit>>,
 }
 
+object! {
+    RetryStrategy {
+        0 attempts "attempts",
+        1 evaluate_on_exit "evaluateOnExit",
+    }
+}
+
 /// AWS's shape `RuntimePlatform`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RuntimePlatform {
     #[serde(rename = "cpuArchitecture", skip_serializing_if = "Option::is_none")]
     pub cpu_architecture: Option<String>,
@@ -2627,8 +4303,15 @@ pub struct RuntimePlatform {
     pub operating_system_family: Option<String>,
 }
 
+object! {
+    RuntimePlatform {
+        0 cpu_architecture "cpuArchitecture",
+        1 operating_system_family "operatingSystemFamily",
+    }
+}
+
 /// AWS's shape `S3FilesVolumeConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct S3FilesVolumeConfiguration {
     #[serde(rename = "accessPointArn", skip_serializing_if = "Option::is_none")]
     pub access_point_arn: Option<String>,
@@ -2641,8 +4324,17 @@ pub struct S3FilesVolumeConfiguration {
     pub transit_encryption_port: Option<i32>,
 }
 
+object! {
+    S3FilesVolumeConfiguration {
+        0 access_point_arn "accessPointArn",
+        1 file_system_arn "fileSystemArn",
+        2 root_directory "rootDirectory",
+        3 transit_encryption_port "transitEncryptionPort",
+    }
+}
+
 /// AWS's shape `SchedulingPolicyDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SchedulingPolicyDetail {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2659,16 +4351,32 @@ pub struct SchedulingPolicyDetail {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    SchedulingPolicyDetail {
+        0 arn "arn",
+        1 fairshare_policy "fairsharePolicy",
+        2 name "name",
+        3 quota_share_policy "quotaSharePolicy",
+        4 tags "tags",
+    }
+}
+
 /// AWS's shape `SchedulingPolicyListingDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SchedulingPolicyListingDetail {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
 
+object! {
+    SchedulingPolicyListingDetail {
+        0 arn "arn",
+    }
+}
+
 /// AWS's shape `Secret`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Secret {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2678,8 +4386,15 @@ pub struct Secret {
     pub value_from: Option<String>,
 }
 
+object! {
+    Secret {
+        0 name "name",
+        1 value_from "valueFrom",
+    }
+}
+
 /// AWS's shape `ServiceEnvironmentDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceEnvironmentDetail {
     /// Required.
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
@@ -2704,8 +4419,20 @@ pub struct ServiceEnvironmentDetail {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    ServiceEnvironmentDetail {
+        0 capacity_limits "capacityLimits",
+        1 service_environment_arn "serviceEnvironmentArn",
+        2 service_environment_name "serviceEnvironmentName",
+        3 service_environment_type "serviceEnvironmentType",
+        4 state "state",
+        5 status "status",
+        6 tags "tags",
+    }
+}
+
 /// AWS's shape `ServiceEnvironmentOrder`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceEnvironmentOrder {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2715,8 +4442,15 @@ pub struct ServiceEnvironmentOrder {
     pub service_environment: Option<String>,
 }
 
+object! {
+    ServiceEnvironmentOrder {
+        0 order "order",
+        1 service_environment "serviceEnvironment",
+    }
+}
+
 /// AWS's shape `ServiceJobAttemptDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobAttemptDetail {
     #[serde(rename = "serviceResourceId", skip_serializing_if = "Option::is_none")]
     pub service_resource_id: Option<ServiceResourceId>,
@@ -2728,8 +4462,17 @@ pub struct ServiceJobAttemptDetail {
     pub stopped_at: Option<i64>,
 }
 
+object! {
+    ServiceJobAttemptDetail {
+        0 service_resource_id "serviceResourceId",
+        1 started_at "startedAt",
+        2 status_reason "statusReason",
+        3 stopped_at "stoppedAt",
+    }
+}
+
 /// AWS's shape `ServiceJobCapacityUsageDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobCapacityUsageDetail {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -2737,8 +4480,15 @@ pub struct ServiceJobCapacityUsageDetail {
     pub quantity: Option<f64>,
 }
 
+object! {
+    ServiceJobCapacityUsageDetail {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `ServiceJobCapacityUsageSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobCapacityUsageSummary {
     #[serde(rename = "capacityUnit", skip_serializing_if = "Option::is_none")]
     pub capacity_unit: Option<String>,
@@ -2746,8 +4496,15 @@ pub struct ServiceJobCapacityUsageSummary {
     pub quantity: Option<f64>,
 }
 
+object! {
+    ServiceJobCapacityUsageSummary {
+        0 capacity_unit "capacityUnit",
+        1 quantity "quantity",
+    }
+}
+
 /// AWS's shape `ServiceJobEvaluateOnExit`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobEvaluateOnExit {
     /// One of `enums::SERVICE_JOB_RETRY_ACTION`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2756,8 +4513,15 @@ pub struct ServiceJobEvaluateOnExit {
     pub on_status_reason: Option<String>,
 }
 
+object! {
+    ServiceJobEvaluateOnExit {
+        0 action "action",
+        1 on_status_reason "onStatusReason",
+    }
+}
+
 /// AWS's shape `ServiceJobPreemptedAttempt`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobPreemptedAttempt {
     #[serde(rename = "serviceResourceId", skip_serializing_if = "Option::is_none")]
     pub service_resource_id: Option<ServiceResourceId>,
@@ -2769,15 +4533,30 @@ pub struct ServiceJobPreemptedAttempt {
     pub stopped_at: Option<i64>,
 }
 
+object! {
+    ServiceJobPreemptedAttempt {
+        0 service_resource_id "serviceResourceId",
+        1 started_at "startedAt",
+        2 status_reason "statusReason",
+        3 stopped_at "stoppedAt",
+    }
+}
+
 /// AWS's shape `ServiceJobPreemptionConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobPreemptionConfiguration {
     #[serde(rename = "preemptionRetriesBeforeTermination", skip_serializing_if = "Option::is_none")]
     pub preemption_retries_before_termination: Option<i32>,
 }
 
+object! {
+    ServiceJobPreemptionConfiguration {
+        0 preemption_retries_before_termination "preemptionRetriesBeforeTermination",
+    }
+}
+
 /// AWS's shape `ServiceJobPreemptionSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobPreemptionSummary {
     #[serde(rename = "preemptedAttemptCount", skip_serializing_if = "Option::is_none")]
     pub preempted_attempt_count: Option<i32>,
@@ -2785,8 +4564,15 @@ pub struct ServiceJobPreemptionSummary {
     pub recent_preempted_attempts: Option<Vec<ServiceJobPreemptedAttempt>>,
 }
 
+object! {
+    ServiceJobPreemptionSummary {
+        0 preempted_attempt_count "preemptedAttemptCount",
+        1 recent_preempted_attempts "recentPreemptedAttempts",
+    }
+}
+
 /// AWS's shape `ServiceJobRetryStrategy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobRetryStrategy {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2795,8 +4581,15 @@ pub struct ServiceJobRetryStrategy {
     pub evaluate_on_exit: Option<Vec<ServiceJobEvaluateOnExit>>,
 }
 
+object! {
+    ServiceJobRetryStrategy {
+        0 attempts "attempts",
+        1 evaluate_on_exit "evaluateOnExit",
+    }
+}
+
 /// AWS's shape `ServiceJobSummary`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobSummary {
     #[serde(rename = "capacityUsage", skip_serializing_if = "Option::is_none")]
     pub capacity_usage: Option<Vec<ServiceJobCapacityUsageSummary>>,
@@ -2834,15 +4627,41 @@ pub struct ServiceJobSummary {
     pub stopped_at: Option<i64>,
 }
 
+object! {
+    ServiceJobSummary {
+        0 capacity_usage "capacityUsage",
+        1 created_at "createdAt",
+        2 is_terminated "isTerminated",
+        3 job_arn "jobArn",
+        4 job_id "jobId",
+        5 job_name "jobName",
+        6 latest_attempt "latestAttempt",
+        7 quota_share_name "quotaShareName",
+        8 scheduled_at "scheduledAt",
+        9 service_job_type "serviceJobType",
+        10 share_identifier "shareIdentifier",
+        11 started_at "startedAt",
+        12 status "status",
+        13 status_reason "statusReason",
+        14 stopped_at "stoppedAt",
+    }
+}
+
 /// AWS's shape `ServiceJobTimeout`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceJobTimeout {
     #[serde(rename = "attemptDurationSeconds", skip_serializing_if = "Option::is_none")]
     pub attempt_duration_seconds: Option<i32>,
 }
 
+object! {
+    ServiceJobTimeout {
+        0 attempt_duration_seconds "attemptDurationSeconds",
+    }
+}
+
 /// AWS's shape `ServiceResourceId`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServiceResourceId {
     /// Required; one of `enums::SERVICE_RESOURCE_ID_NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2852,8 +4671,15 @@ pub struct ServiceResourceId {
     pub value: Option<String>,
 }
 
+object! {
+    ServiceResourceId {
+        0 name "name",
+        1 value "value",
+    }
+}
+
 /// AWS's shape `ShareAttributes`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ShareAttributes {
     /// Required.
     #[serde(rename = "shareIdentifier", skip_serializing_if = "Option::is_none")]
@@ -2862,8 +4688,15 @@ pub struct ShareAttributes {
     pub weight_factor: Option<f64>,
 }
 
+object! {
+    ShareAttributes {
+        0 share_identifier "shareIdentifier",
+        1 weight_factor "weightFactor",
+    }
+}
+
 /// Input of SubmitJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SubmitJobRequest {
     #[serde(rename = "arrayProperties", skip_serializing_if = "Option::is_none")]
     pub array_properties: Option<ArrayProperties>,
@@ -2905,8 +4738,30 @@ pub struct SubmitJobRequest {
     pub timeout: Option<JobTimeout>,
 }
 
+object! {
+    SubmitJobRequest {
+        0 array_properties "arrayProperties",
+        1 consumable_resource_properties_override "consumableResourcePropertiesOverride",
+        2 container_overrides "containerOverrides",
+        3 depends_on "dependsOn",
+        4 ecs_properties_override "ecsPropertiesOverride",
+        5 eks_properties_override "eksPropertiesOverride",
+        6 job_definition "jobDefinition",
+        7 job_name "jobName",
+        8 job_queue "jobQueue",
+        9 node_overrides "nodeOverrides",
+        10 parameters "parameters",
+        11 propagate_tags "propagateTags",
+        12 retry_strategy "retryStrategy",
+        13 scheduling_priority_override "schedulingPriorityOverride",
+        14 share_identifier "shareIdentifier",
+        15 tags "tags",
+        16 timeout "timeout",
+    }
+}
+
 /// Output of SubmitJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SubmitJobResponse {
     #[serde(rename = "jobArn", skip_serializing_if = "Option::is_none")]
     pub job_arn: Option<String>,
@@ -2918,8 +4773,16 @@ pub struct SubmitJobResponse {
     pub job_name: Option<String>,
 }
 
+object! {
+    SubmitJobResponse {
+        0 job_arn "jobArn",
+        1 job_id "jobId",
+        2 job_name "jobName",
+    }
+}
+
 /// Input of SubmitServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SubmitServiceJobRequest {
     /// Length 1 to 64.
     #[serde(rename = "clientToken", skip_serializing_if = "Option::is_none")]
@@ -2953,8 +4816,25 @@ pub struct SubmitServiceJobRequest {
     pub timeout_config: Option<ServiceJobTimeout>,
 }
 
+object! {
+    SubmitServiceJobRequest {
+        0 client_token "clientToken",
+        1 job_name "jobName",
+        2 job_queue "jobQueue",
+        3 preemption_configuration "preemptionConfiguration",
+        4 quota_share_name "quotaShareName",
+        5 retry_strategy "retryStrategy",
+        6 scheduling_priority "schedulingPriority",
+        7 service_job_type "serviceJobType",
+        8 service_request_payload "serviceRequestPayload",
+        9 share_identifier "shareIdentifier",
+        10 tags "tags",
+        11 timeout_config "timeoutConfig",
+    }
+}
+
 /// Output of SubmitServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SubmitServiceJobResponse {
     #[serde(rename = "jobArn", skip_serializing_if = "Option::is_none")]
     pub job_arn: Option<String>,
@@ -2966,8 +4846,16 @@ pub struct SubmitServiceJobResponse {
     pub job_name: Option<String>,
 }
 
+object! {
+    SubmitServiceJobResponse {
+        0 job_arn "jobArn",
+        1 job_id "jobId",
+        2 job_name "jobName",
+    }
+}
+
 /// Input of TagResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TagResourceRequest {
     /// Required; from the path, never in the body.
     #[serde(skip)]
@@ -2977,12 +4865,23 @@ pub struct TagResourceRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    TagResourceRequest {
+        0 tags "tags",
+    }
+}
+
 /// Output of TagResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TagResourceResponse {}
 
+object! {
+    TagResourceResponse {
+    }
+}
+
 /// AWS's shape `TaskContainerDependency`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TaskContainerDependency {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
@@ -2990,8 +4889,15 @@ pub struct TaskContainerDependency {
     pub container_name: Option<String>,
 }
 
+object! {
+    TaskContainerDependency {
+        0 condition "condition",
+        1 container_name "containerName",
+    }
+}
+
 /// AWS's shape `TaskContainerDetails`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TaskContainerDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -3041,8 +4947,36 @@ pub struct TaskContainerDetails {
     pub user: Option<String>,
 }
 
+object! {
+    TaskContainerDetails {
+        0 command "command",
+        1 depends_on "dependsOn",
+        2 environment "environment",
+        3 essential "essential",
+        4 exit_code "exitCode",
+        5 firelens_configuration "firelensConfiguration",
+        6 image "image",
+        7 linux_parameters "linuxParameters",
+        8 log_configuration "logConfiguration",
+        9 log_stream_name "logStreamName",
+        10 mount_points "mountPoints",
+        11 name "name",
+        12 network_interfaces "networkInterfaces",
+        13 privileged "privileged",
+        14 readonly_root_filesystem "readonlyRootFilesystem",
+        15 reason "reason",
+        16 repository_credentials "repositoryCredentials",
+        17 resource_requirements "resourceRequirements",
+        18 secrets "secrets",
+        19 start_timeout "startTimeout",
+        20 stop_timeout "stopTimeout",
+        21 ulimits "ulimits",
+        22 user "user",
+    }
+}
+
 /// AWS's shape `TaskContainerOverrides`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TaskContainerOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -3054,8 +4988,17 @@ pub struct TaskContainerOverrides {
     pub resource_requirements: Option<Vec<ResourceRequirement>>,
 }
 
+object! {
+    TaskContainerOverrides {
+        0 command "command",
+        1 environment "environment",
+        2 name "name",
+        3 resource_requirements "resourceRequirements",
+    }
+}
+
 /// AWS's shape `TaskContainerProperties`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TaskContainerProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
@@ -3098,15 +5041,45 @@ pub struct TaskContainerProperties {
     pub user: Option<String>,
 }
 
+object! {
+    TaskContainerProperties {
+        0 command "command",
+        1 depends_on "dependsOn",
+        2 environment "environment",
+        3 essential "essential",
+        4 firelens_configuration "firelensConfiguration",
+        5 image "image",
+        6 linux_parameters "linuxParameters",
+        7 log_configuration "logConfiguration",
+        8 mount_points "mountPoints",
+        9 name "name",
+        10 privileged "privileged",
+        11 readonly_root_filesystem "readonlyRootFilesystem",
+        12 repository_credentials "repositoryCredentials",
+        13 resource_requirements "resourceRequirements",
+        14 secrets "secrets",
+        15 start_timeout "startTimeout",
+        16 stop_timeout "stopTimeout",
+        17 ulimits "ulimits",
+        18 user "user",
+    }
+}
+
 /// AWS's shape `TaskPropertiesOverride`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TaskPropertiesOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<TaskContainerOverrides>>,
 }
 
+object! {
+    TaskPropertiesOverride {
+        0 containers "containers",
+    }
+}
+
 /// Input of TerminateJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateJobRequest {
     /// Required.
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
@@ -3116,12 +5089,24 @@ pub struct TerminateJobRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    TerminateJobRequest {
+        0 job_id "jobId",
+        1 reason "reason",
+    }
+}
+
 /// Output of TerminateJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateJobResponse {}
 
+object! {
+    TerminateJobResponse {
+    }
+}
+
 /// AWS's shape `TerminateJobsErrorDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateJobsErrorDetail {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3134,8 +5119,16 @@ pub struct TerminateJobsErrorDetail {
     pub message: Option<String>,
 }
 
+object! {
+    TerminateJobsErrorDetail {
+        0 code "code",
+        1 job "job",
+        2 message "message",
+    }
+}
+
 /// Input of TerminateJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateJobsRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3145,8 +5138,15 @@ pub struct TerminateJobsRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    TerminateJobsRequest {
+        0 jobs "jobs",
+        1 reason "reason",
+    }
+}
+
 /// Output of TerminateJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateJobsResponse {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3156,8 +5156,15 @@ pub struct TerminateJobsResponse {
     pub successful: Option<Vec<String>>,
 }
 
+object! {
+    TerminateJobsResponse {
+        0 errors "errors",
+        1 successful "successful",
+    }
+}
+
 /// Input of TerminateServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateServiceJobRequest {
     /// Required.
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
@@ -3167,12 +5174,24 @@ pub struct TerminateServiceJobRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    TerminateServiceJobRequest {
+        0 job_id "jobId",
+        1 reason "reason",
+    }
+}
+
 /// Output of TerminateServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateServiceJobResponse {}
 
+object! {
+    TerminateServiceJobResponse {
+    }
+}
+
 /// AWS's shape `TerminateServiceJobsErrorDetail`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateServiceJobsErrorDetail {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3185,8 +5204,16 @@ pub struct TerminateServiceJobsErrorDetail {
     pub message: Option<String>,
 }
 
+object! {
+    TerminateServiceJobsErrorDetail {
+        0 code "code",
+        1 job "job",
+        2 message "message",
+    }
+}
+
 /// Input of TerminateServiceJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateServiceJobsRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3196,8 +5223,15 @@ pub struct TerminateServiceJobsRequest {
     pub reason: Option<String>,
 }
 
+object! {
+    TerminateServiceJobsRequest {
+        0 jobs "jobs",
+        1 reason "reason",
+    }
+}
+
 /// Output of TerminateServiceJobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TerminateServiceJobsResponse {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3207,8 +5241,15 @@ pub struct TerminateServiceJobsResponse {
     pub successful: Option<Vec<String>>,
 }
 
+object! {
+    TerminateServiceJobsResponse {
+        0 errors "errors",
+        1 successful "successful",
+    }
+}
+
 /// AWS's shape `Tmpfs`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Tmpfs {
     /// Required.
     #[serde(rename = "containerPath", skip_serializing_if = "Option::is_none")]
@@ -3220,8 +5261,16 @@ pub struct Tmpfs {
     pub size: Option<i32>,
 }
 
+object! {
+    Tmpfs {
+        0 container_path "containerPath",
+        1 mount_options "mountOptions",
+        2 size "size",
+    }
+}
+
 /// AWS's shape `Ulimit`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Ulimit {
     /// Required.
     #[serde(rename = "hardLimit", skip_serializing_if = "Option::is_none")]
@@ -3234,8 +5283,16 @@ pub struct Ulimit {
     pub soft_limit: Option<i32>,
 }
 
+object! {
+    Ulimit {
+        0 hard_limit "hardLimit",
+        1 name "name",
+        2 soft_limit "softLimit",
+    }
+}
+
 /// Input of UntagResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UntagResourceRequest {
     /// Required; from the path, never in the body.
     #[serde(skip)]
@@ -3245,12 +5302,22 @@ pub struct UntagResourceRequest {
     pub tag_keys: Option<Vec<String>>,
 }
 
+object! {
+    UntagResourceRequest {
+    }
+}
+
 /// Output of UntagResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UntagResourceResponse {}
 
+object! {
+    UntagResourceResponse {
+    }
+}
+
 /// Input of UpdateComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateComputeEnvironmentRequest {
     /// Required.
     #[serde(rename = "computeEnvironment", skip_serializing_if = "Option::is_none")]
@@ -3274,8 +5341,22 @@ pub struct UpdateComputeEnvironmentRequest {
     pub update_policy: Option<UpdatePolicy>,
 }
 
+object! {
+    UpdateComputeEnvironmentRequest {
+        0 compute_environment "computeEnvironment",
+        1 compute_resources "computeResources",
+        2 context "context",
+        3 ecs_settings "ecsSettings",
+        4 eks_configuration "eksConfiguration",
+        5 service_role "serviceRole",
+        6 state "state",
+        7 unmanaged_vcpus "unmanagedvCpus",
+        8 update_policy "updatePolicy",
+    }
+}
+
 /// Output of UpdateComputeEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateComputeEnvironmentResponse {
     #[serde(rename = "computeEnvironmentArn", skip_serializing_if = "Option::is_none")]
     pub compute_environment_arn: Option<String>,
@@ -3283,8 +5364,15 @@ pub struct UpdateComputeEnvironmentResponse {
     pub compute_environment_name: Option<String>,
 }
 
+object! {
+    UpdateComputeEnvironmentResponse {
+        0 compute_environment_arn "computeEnvironmentArn",
+        1 compute_environment_name "computeEnvironmentName",
+    }
+}
+
 /// Input of UpdateConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateConsumableResourceRequest {
     /// Length 1 to 64.
     #[serde(rename = "clientToken", skip_serializing_if = "Option::is_none")]
@@ -3298,8 +5386,17 @@ pub struct UpdateConsumableResourceRequest {
     pub quantity: Option<i64>,
 }
 
+object! {
+    UpdateConsumableResourceRequest {
+        0 client_token "clientToken",
+        1 consumable_resource "consumableResource",
+        2 operation "operation",
+        3 quantity "quantity",
+    }
+}
+
 /// Output of UpdateConsumableResource.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateConsumableResourceResponse {
     /// Required.
     #[serde(rename = "consumableResourceArn", skip_serializing_if = "Option::is_none")]
@@ -3311,8 +5408,16 @@ pub struct UpdateConsumableResourceResponse {
     pub total_quantity: Option<i64>,
 }
 
+object! {
+    UpdateConsumableResourceResponse {
+        0 consumable_resource_arn "consumableResourceArn",
+        1 consumable_resource_name "consumableResourceName",
+        2 total_quantity "totalQuantity",
+    }
+}
+
 /// Input of UpdateJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateJobQueueRequest {
     #[serde(rename = "computeEnvironmentOrder", skip_serializing_if = "Option::is_none")]
     pub compute_environment_order: Option<Vec<ComputeEnvironmentOrder>>,
@@ -3332,8 +5437,20 @@ pub struct UpdateJobQueueRequest {
     pub state: Option<String>,
 }
 
+object! {
+    UpdateJobQueueRequest {
+        0 compute_environment_order "computeEnvironmentOrder",
+        1 job_queue "jobQueue",
+        2 job_state_time_limit_actions "jobStateTimeLimitActions",
+        3 priority "priority",
+        4 scheduling_policy_arn "schedulingPolicyArn",
+        5 service_environment_order "serviceEnvironmentOrder",
+        6 state "state",
+    }
+}
+
 /// Output of UpdateJobQueue.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateJobQueueResponse {
     #[serde(rename = "jobQueueArn", skip_serializing_if = "Option::is_none")]
     pub job_queue_arn: Option<String>,
@@ -3341,8 +5458,15 @@ pub struct UpdateJobQueueResponse {
     pub job_queue_name: Option<String>,
 }
 
+object! {
+    UpdateJobQueueResponse {
+        0 job_queue_arn "jobQueueArn",
+        1 job_queue_name "jobQueueName",
+    }
+}
+
 /// AWS's shape `UpdateManagedInstancesProviderConfiguration`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateManagedInstancesProviderConfiguration {
     #[serde(rename = "infrastructureOptimization", skip_serializing_if = "Option::is_none")]
     pub infrastructure_optimization: Option<InfrastructureOptimization>,
@@ -3354,8 +5478,17 @@ pub struct UpdateManagedInstancesProviderConfiguration {
     pub propagate_tags: Option<String>,
 }
 
+object! {
+    UpdateManagedInstancesProviderConfiguration {
+        0 infrastructure_optimization "infrastructureOptimization",
+        1 infrastructure_role_arn "infrastructureRoleArn",
+        2 instance_launch_template "instanceLaunchTemplate",
+        3 propagate_tags "propagateTags",
+    }
+}
+
 /// AWS's shape `UpdatePolicy`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdatePolicy {
     /// 1 to 7200.
     #[serde(rename = "jobExecutionTimeoutMinutes", skip_serializing_if = "Option::is_none")]
@@ -3364,8 +5497,15 @@ pub struct UpdatePolicy {
     pub terminate_jobs_on_update: Option<bool>,
 }
 
+object! {
+    UpdatePolicy {
+        0 job_execution_timeout_minutes "jobExecutionTimeoutMinutes",
+        1 terminate_jobs_on_update "terminateJobsOnUpdate",
+    }
+}
+
 /// Input of UpdateQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateQuotaShareRequest {
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
     pub capacity_limits: Option<Vec<QuotaShareCapacityLimit>>,
@@ -3381,8 +5521,18 @@ pub struct UpdateQuotaShareRequest {
     pub state: Option<String>,
 }
 
+object! {
+    UpdateQuotaShareRequest {
+        0 capacity_limits "capacityLimits",
+        1 preemption_configuration "preemptionConfiguration",
+        2 quota_share_arn "quotaShareArn",
+        3 resource_sharing_configuration "resourceSharingConfiguration",
+        4 state "state",
+    }
+}
+
 /// Output of UpdateQuotaShare.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateQuotaShareResponse {
     #[serde(rename = "quotaShareArn", skip_serializing_if = "Option::is_none")]
     pub quota_share_arn: Option<String>,
@@ -3390,8 +5540,15 @@ pub struct UpdateQuotaShareResponse {
     pub quota_share_name: Option<String>,
 }
 
+object! {
+    UpdateQuotaShareResponse {
+        0 quota_share_arn "quotaShareArn",
+        1 quota_share_name "quotaShareName",
+    }
+}
+
 /// Input of UpdateSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateSchedulingPolicyRequest {
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3402,12 +5559,25 @@ pub struct UpdateSchedulingPolicyRequest {
     pub quota_share_policy: Option<QuotaSharePolicy>,
 }
 
+object! {
+    UpdateSchedulingPolicyRequest {
+        0 arn "arn",
+        1 fairshare_policy "fairsharePolicy",
+        2 quota_share_policy "quotaSharePolicy",
+    }
+}
+
 /// Output of UpdateSchedulingPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateSchedulingPolicyResponse {}
 
+object! {
+    UpdateSchedulingPolicyResponse {
+    }
+}
+
 /// Input of UpdateServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateServiceEnvironmentRequest {
     #[serde(rename = "capacityLimits", skip_serializing_if = "Option::is_none")]
     pub capacity_limits: Option<Vec<CapacityLimit>>,
@@ -3419,8 +5589,16 @@ pub struct UpdateServiceEnvironmentRequest {
     pub state: Option<String>,
 }
 
+object! {
+    UpdateServiceEnvironmentRequest {
+        0 capacity_limits "capacityLimits",
+        1 service_environment "serviceEnvironment",
+        2 state "state",
+    }
+}
+
 /// Output of UpdateServiceEnvironment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateServiceEnvironmentResponse {
     /// Required.
     #[serde(rename = "serviceEnvironmentArn", skip_serializing_if = "Option::is_none")]
@@ -3430,8 +5608,15 @@ pub struct UpdateServiceEnvironmentResponse {
     pub service_environment_name: Option<String>,
 }
 
+object! {
+    UpdateServiceEnvironmentResponse {
+        0 service_environment_arn "serviceEnvironmentArn",
+        1 service_environment_name "serviceEnvironmentName",
+    }
+}
+
 /// Input of UpdateServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateServiceJobRequest {
     /// Required.
     #[serde(rename = "jobId", skip_serializing_if = "Option::is_none")]
@@ -3441,8 +5626,15 @@ pub struct UpdateServiceJobRequest {
     pub scheduling_priority: Option<i32>,
 }
 
+object! {
+    UpdateServiceJobRequest {
+        0 job_id "jobId",
+        1 scheduling_priority "schedulingPriority",
+    }
+}
+
 /// Output of UpdateServiceJob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UpdateServiceJobResponse {
     #[serde(rename = "jobArn", skip_serializing_if = "Option::is_none")]
     pub job_arn: Option<String>,
@@ -3452,8 +5644,16 @@ pub struct UpdateServiceJobResponse {
     pub job_name: Option<String>,
 }
 
+object! {
+    UpdateServiceJobResponse {
+        0 job_arn "jobArn",
+        1 job_id "jobId",
+        2 job_name "jobName",
+    }
+}
+
 /// AWS's shape `Volume`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Volume {
     #[serde(rename = "efsVolumeConfiguration", skip_serializing_if = "Option::is_none")]
     pub efs_volume_configuration: Option<EFSVolumeConfiguration>,
@@ -3463,4 +5663,13 @@ pub struct Volume {
     pub name: Option<String>,
     #[serde(rename = "s3filesVolumeConfiguration", skip_serializing_if = "Option::is_none")]
     pub s3files_volume_configuration: Option<S3FilesVolumeConfiguration>,
+}
+
+object! {
+    Volume {
+        0 efs_volume_configuration "efsVolumeConfiguration",
+        1 host "host",
+        2 name "name",
+        3 s3files_volume_configuration "s3filesVolumeConfiguration",
+    }
 }

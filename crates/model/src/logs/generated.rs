@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::object::object;
 
 /// Input of CreateLogGroup.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateLogGroupRequest {
     #[serde(rename = "deletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
@@ -24,8 +26,18 @@ pub struct CreateLogGroupRequest {
     pub tags: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    CreateLogGroupRequest {
+        0 deletion_protection_enabled "deletionProtectionEnabled",
+        1 kms_key_id "kmsKeyId",
+        2 log_group_class "logGroupClass",
+        3 log_group_name "logGroupName",
+        4 tags "tags",
+    }
+}
+
 /// Input of CreateLogStream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CreateLogStreamRequest {
     /// Required; length 1 to 512.
     #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
@@ -35,16 +47,29 @@ pub struct CreateLogStreamRequest {
     pub log_stream_name: Option<String>,
 }
 
+object! {
+    CreateLogStreamRequest {
+        0 log_group_name "logGroupName",
+        1 log_stream_name "logStreamName",
+    }
+}
+
 /// Input of DeleteLogGroup.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteLogGroupRequest {
     /// Required; length 1 to 512.
     #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
 }
 
+object! {
+    DeleteLogGroupRequest {
+        0 log_group_name "logGroupName",
+    }
+}
+
 /// Input of DeleteLogStream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DeleteLogStreamRequest {
     /// Required; length 1 to 512.
     #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
@@ -54,8 +79,15 @@ pub struct DeleteLogStreamRequest {
     pub log_stream_name: Option<String>,
 }
 
+object! {
+    DeleteLogStreamRequest {
+        0 log_group_name "logGroupName",
+        1 log_stream_name "logStreamName",
+    }
+}
+
 /// Input of DescribeLogGroups.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeLogGroupsRequest {
     /// Size 0 to 20.
     #[serde(rename = "accountIdentifiers", skip_serializing_if = "Option::is_none")]
@@ -82,8 +114,21 @@ pub struct DescribeLogGroupsRequest {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeLogGroupsRequest {
+        0 account_identifiers "accountIdentifiers",
+        1 include_linked_accounts "includeLinkedAccounts",
+        2 limit "limit",
+        3 log_group_class "logGroupClass",
+        4 log_group_identifiers "logGroupIdentifiers",
+        5 log_group_name_pattern "logGroupNamePattern",
+        6 log_group_name_prefix "logGroupNamePrefix",
+        7 next_token "nextToken",
+    }
+}
+
 /// Output of DescribeLogGroups.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeLogGroupsResponse {
     #[serde(rename = "logGroups", skip_serializing_if = "Option::is_none")]
     pub log_groups: Option<Vec<LogGroup>>,
@@ -92,8 +137,15 @@ pub struct DescribeLogGroupsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeLogGroupsResponse {
+        0 log_groups "logGroups",
+        1 next_token "nextToken",
+    }
+}
+
 /// Input of DescribeLogStreams.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeLogStreamsRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descending: Option<bool>,
@@ -117,8 +169,20 @@ pub struct DescribeLogStreamsRequest {
     pub order_by: Option<String>,
 }
 
+object! {
+    DescribeLogStreamsRequest {
+        0 descending "descending",
+        1 limit "limit",
+        2 log_group_identifier "logGroupIdentifier",
+        3 log_group_name "logGroupName",
+        4 log_stream_name_prefix "logStreamNamePrefix",
+        5 next_token "nextToken",
+        6 order_by "orderBy",
+    }
+}
+
 /// Output of DescribeLogStreams.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeLogStreamsResponse {
     #[serde(rename = "logStreams", skip_serializing_if = "Option::is_none")]
     pub log_streams: Option<Vec<LogStream>>,
@@ -127,8 +191,15 @@ pub struct DescribeLogStreamsResponse {
     pub next_token: Option<String>,
 }
 
+object! {
+    DescribeLogStreamsResponse {
+        0 log_streams "logStreams",
+        1 next_token "nextToken",
+    }
+}
+
 /// AWS's shape `Entity`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Entity {
     /// Size 0 to 10.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,8 +209,15 @@ pub struct Entity {
     pub key_attributes: Option<BTreeMap<String, String>>,
 }
 
+object! {
+    Entity {
+        0 attributes "attributes",
+        1 key_attributes "keyAttributes",
+    }
+}
+
 /// Input of FilterLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FilterLogEventsRequest {
     #[serde(rename = "endTime", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<i64>,
@@ -175,8 +253,25 @@ pub struct FilterLogEventsRequest {
     pub unmask: Option<bool>,
 }
 
+object! {
+    FilterLogEventsRequest {
+        0 end_time "endTime",
+        1 filter_pattern "filterPattern",
+        2 interleaved "interleaved",
+        3 limit "limit",
+        4 log_group_identifier "logGroupIdentifier",
+        5 log_group_name "logGroupName",
+        6 log_stream_name_prefix "logStreamNamePrefix",
+        7 log_stream_names "logStreamNames",
+        8 next_token "nextToken",
+        9 start_from_head "startFromHead",
+        10 start_time "startTime",
+        11 unmask "unmask",
+    }
+}
+
 /// Output of FilterLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FilterLogEventsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<FilteredLogEvent>>,
@@ -187,8 +282,16 @@ pub struct FilterLogEventsResponse {
     pub searched_log_streams: Option<Vec<SearchedLogStream>>,
 }
 
+object! {
+    FilterLogEventsResponse {
+        0 events "events",
+        1 next_token "nextToken",
+        2 searched_log_streams "searchedLogStreams",
+    }
+}
+
 /// AWS's shape `FilteredLogEvent`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct FilteredLogEvent {
     #[serde(rename = "eventId", skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
@@ -204,8 +307,18 @@ pub struct FilteredLogEvent {
     pub timestamp: Option<i64>,
 }
 
+object! {
+    FilteredLogEvent {
+        0 event_id "eventId",
+        1 ingestion_time "ingestionTime",
+        2 log_stream_name "logStreamName",
+        3 message "message",
+        4 timestamp "timestamp",
+    }
+}
+
 /// Input of GetLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GetLogEventsRequest {
     #[serde(rename = "endTime", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<i64>,
@@ -232,8 +345,22 @@ pub struct GetLogEventsRequest {
     pub unmask: Option<bool>,
 }
 
+object! {
+    GetLogEventsRequest {
+        0 end_time "endTime",
+        1 limit "limit",
+        2 log_group_identifier "logGroupIdentifier",
+        3 log_group_name "logGroupName",
+        4 log_stream_name "logStreamName",
+        5 next_token "nextToken",
+        6 start_from_head "startFromHead",
+        7 start_time "startTime",
+        8 unmask "unmask",
+    }
+}
+
 /// Output of GetLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GetLogEventsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<OutputLogEvent>>,
@@ -245,8 +372,16 @@ pub struct GetLogEventsResponse {
     pub next_forward_token: Option<String>,
 }
 
+object! {
+    GetLogEventsResponse {
+        0 events "events",
+        1 next_backward_token "nextBackwardToken",
+        2 next_forward_token "nextForwardToken",
+    }
+}
+
 /// AWS's shape `InputLogEvent`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InputLogEvent {
     /// Required; length at least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,8 +391,15 @@ pub struct InputLogEvent {
     pub timestamp: Option<i64>,
 }
 
+object! {
+    InputLogEvent {
+        0 message "message",
+        1 timestamp "timestamp",
+    }
+}
+
 /// AWS's shape `LogGroup`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LogGroup {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
@@ -293,8 +435,27 @@ pub struct LogGroup {
     pub stored_bytes: Option<i64>,
 }
 
+object! {
+    LogGroup {
+        0 arn "arn",
+        1 bearer_token_authentication_enabled "bearerTokenAuthenticationEnabled",
+        2 creation_time "creationTime",
+        3 data_protection_status "dataProtectionStatus",
+        4 deletion_protection_enabled "deletionProtectionEnabled",
+        5 inherited_properties "inheritedProperties",
+        6 kms_key_id "kmsKeyId",
+        7 log_group_arn "logGroupArn",
+        8 log_group_class "logGroupClass",
+        9 log_group_name "logGroupName",
+        10 metric_filter_count "metricFilterCount",
+        11 retention_in_days "retentionInDays",
+        12 retention_policy_name "retentionPolicyName",
+        13 stored_bytes "storedBytes",
+    }
+}
+
 /// AWS's shape `LogStream`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LogStream {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
@@ -317,8 +478,21 @@ pub struct LogStream {
     pub upload_sequence_token: Option<String>,
 }
 
+object! {
+    LogStream {
+        0 arn "arn",
+        1 creation_time "creationTime",
+        2 first_event_timestamp "firstEventTimestamp",
+        3 last_event_timestamp "lastEventTimestamp",
+        4 last_ingestion_time "lastIngestionTime",
+        5 log_stream_name "logStreamName",
+        6 stored_bytes "storedBytes",
+        7 upload_sequence_token "uploadSequenceToken",
+    }
+}
+
 /// AWS's shape `OutputLogEvent`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OutputLogEvent {
     #[serde(rename = "ingestionTime", skip_serializing_if = "Option::is_none")]
     pub ingestion_time: Option<i64>,
@@ -329,8 +503,16 @@ pub struct OutputLogEvent {
     pub timestamp: Option<i64>,
 }
 
+object! {
+    OutputLogEvent {
+        0 ingestion_time "ingestionTime",
+        1 message "message",
+        2 timestamp "timestamp",
+    }
+}
+
 /// Input of PutLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PutLogEventsRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity: Option<Entity>,
@@ -348,8 +530,18 @@ pub struct PutLogEventsRequest {
     pub sequence_token: Option<String>,
 }
 
+object! {
+    PutLogEventsRequest {
+        0 entity "entity",
+        1 log_events "logEvents",
+        2 log_group_name "logGroupName",
+        3 log_stream_name "logStreamName",
+        4 sequence_token "sequenceToken",
+    }
+}
+
 /// Output of PutLogEvents.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PutLogEventsResponse {
     /// Length at least 1.
     #[serde(rename = "nextSequenceToken", skip_serializing_if = "Option::is_none")]
@@ -360,8 +552,16 @@ pub struct PutLogEventsResponse {
     pub rejected_log_events_info: Option<RejectedLogEventsInfo>,
 }
 
+object! {
+    PutLogEventsResponse {
+        0 next_sequence_token "nextSequenceToken",
+        1 rejected_entity_info "rejectedEntityInfo",
+        2 rejected_log_events_info "rejectedLogEventsInfo",
+    }
+}
+
 /// Input of PutRetentionPolicy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PutRetentionPolicyRequest {
     /// Required; length 1 to 512.
     #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
@@ -371,16 +571,29 @@ pub struct PutRetentionPolicyRequest {
     pub retention_in_days: Option<i32>,
 }
 
+object! {
+    PutRetentionPolicyRequest {
+        0 log_group_name "logGroupName",
+        1 retention_in_days "retentionInDays",
+    }
+}
+
 /// AWS's shape `RejectedEntityInfo`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RejectedEntityInfo {
     /// Required; one of `enums::ENTITY_REJECTION_ERROR_TYPE`.
     #[serde(rename = "errorType", skip_serializing_if = "Option::is_none")]
     pub error_type: Option<String>,
 }
 
+object! {
+    RejectedEntityInfo {
+        0 error_type "errorType",
+    }
+}
+
 /// AWS's shape `RejectedLogEventsInfo`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RejectedLogEventsInfo {
     #[serde(rename = "expiredLogEventEndIndex", skip_serializing_if = "Option::is_none")]
     pub expired_log_event_end_index: Option<i32>,
@@ -390,12 +603,27 @@ pub struct RejectedLogEventsInfo {
     pub too_old_log_event_end_index: Option<i32>,
 }
 
+object! {
+    RejectedLogEventsInfo {
+        0 expired_log_event_end_index "expiredLogEventEndIndex",
+        1 too_new_log_event_start_index "tooNewLogEventStartIndex",
+        2 too_old_log_event_end_index "tooOldLogEventEndIndex",
+    }
+}
+
 /// AWS's shape `SearchedLogStream`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SearchedLogStream {
     /// Length 1 to 512.
     #[serde(rename = "logStreamName", skip_serializing_if = "Option::is_none")]
     pub log_stream_name: Option<String>,
     #[serde(rename = "searchedCompletely", skip_serializing_if = "Option::is_none")]
     pub searched_completely: Option<bool>,
+}
+
+object! {
+    SearchedLogStream {
+        0 log_stream_name "logStreamName",
+        1 searched_completely "searchedCompletely",
+    }
 }
