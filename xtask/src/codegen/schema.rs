@@ -109,10 +109,15 @@ impl Shape {
         self.members.values().chain(&self.member).chain(&self.key).chain(&self.value)
     }
 
+    /// Whether there is a least or a greatest that limits anything: no text or collection has less than nothing in it.
+    pub fn is_sized(&self) -> bool {
+        let counts = matches!(self.kind, Kind::Blob | Kind::String | Kind::List | Kind::Map);
+        self.max.is_some() || self.min.is_some_and(|min| min != 0.0 || !counts)
+    }
+
     /// Whether the shape limits its values by itself (its parts aside).
     pub fn has_own_limits(&self) -> bool {
-        let sized = self.min.is_some_and(|min| min != 0.0) || self.max.is_some();
-        sized || self.pattern.is_some() || self.values.is_some() || !self.required.is_empty()
+        self.is_sized() || self.pattern.is_some() || self.values.is_some() || !self.required.is_empty()
     }
 }
 

@@ -81,7 +81,7 @@ fn checks(model: &Model, target: &Target, subject: &str) -> Result<Vec<String>> 
     if !model.has_limits(name)? {
         return Ok(lines);
     }
-    let sized = shape.min.is_some_and(|min| min != 0.0) || shape.max.is_some();
+    let sized = shape.is_sized();
     match shape.kind {
         Kind::Structure => lines.push(format!("{subject}.validate(check);")),
         Kind::String | Kind::Blob => lines.extend(text_checks(name, shape, subject, sized)),

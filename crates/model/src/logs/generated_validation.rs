@@ -185,6 +185,9 @@ impl Validate for Entity {
 
 impl Validate for FilterLogEventsRequest {
     fn validate(&self, check: &mut Check) {
+        check.member("endTime", &self.end_time, |check, value| {
+            check.range(*value, Some(0), None);
+        });
         check.member("filterPattern", &self.filter_pattern, |check, value| {
             check.length(value, 0, Some(1024));
         });
@@ -213,11 +216,17 @@ impl Validate for FilterLogEventsRequest {
         check.member("nextToken", &self.next_token, |check, value| {
             check.length(value, 1, None);
         });
+        check.member("startTime", &self.start_time, |check, value| {
+            check.range(*value, Some(0), None);
+        });
     }
 }
 
 impl Validate for GetLogEventsRequest {
     fn validate(&self, check: &mut Check) {
+        check.member("endTime", &self.end_time, |check, value| {
+            check.range(*value, Some(0), None);
+        });
         check.member("limit", &self.limit, |check, value| {
             check.range(*value, Some(1), Some(10000));
         });
@@ -237,6 +246,9 @@ impl Validate for GetLogEventsRequest {
         check.member("nextToken", &self.next_token, |check, value| {
             check.length(value, 1, None);
         });
+        check.member("startTime", &self.start_time, |check, value| {
+            check.range(*value, Some(0), None);
+        });
     }
 }
 
@@ -247,6 +259,9 @@ impl Validate for InputLogEvent {
             check.length(value, 1, None);
         });
         check.required("timestamp", &self.timestamp);
+        check.member("timestamp", &self.timestamp, |check, value| {
+            check.range(*value, Some(0), None);
+        });
     }
 }
 

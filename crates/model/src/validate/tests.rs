@@ -78,6 +78,13 @@ fn a_number_has_a_range() {
 }
 
 #[test]
+fn a_number_may_be_zero_at_least() {
+    let from = |start: i64| json!({"logGroupName": "g", "startTime": start});
+    assert_eq!(wrong::<logs::FilterLogEventsRequest>(from(0)), Vec::<String>::new());
+    assert_eq!(wrong::<logs::FilterLogEventsRequest>(from(-1)), ["startTime must be at least 0, got -1"]);
+}
+
+#[test]
 fn lengths_count_characters() {
     let tags = |key: String, value: String| submit(json!({"tags": {key: value}}));
     assert_eq!(
