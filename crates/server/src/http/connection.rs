@@ -70,6 +70,8 @@ pub(super) async fn run<A: Api>(
             biased;
             result = &mut conn => break match result {
                 Err(error) if error.is_parse() => End::NotHttp,
+                // The client closed its side in the middle of a head; it may still listen.
+                Err(error) if error.is_incomplete_message() && life.in_head() => End::NotHttp,
                 _ => End::Done,
             },
             changed = stage.changed() => {

@@ -68,6 +68,11 @@ impl Life {
         }
     }
 
+    /// Whether a request's head has begun, or is waited for, and is not whole.
+    pub fn in_head(&self) -> bool {
+        self.phase() == Phase::Head
+    }
+
     /// Input will be left over when the connection ends.
     pub fn leave_unread(&self) {
         self.unread.store(true, Relaxed);

@@ -39,6 +39,18 @@ async fn what_is_not_http() {
 }
 
 #[tokio::test]
+async fn a_head_that_ends_too_early() {
+    let server = Server::start(quick()).await;
+    for begun in ["POST /v1/desc", HEAD, "POST /v1/describejobs HTTP/1.1\r\nhost: x"] {
+        let mut client = server.connect().await;
+        client.send(begun.as_bytes()).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream).await.unwrap();
+        client.answer().await.is_error(400, "SerializationException");
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
 async fn garbage_behind_a_good_request() {
     let server = Server::start(quick()).await;
     let mut client = server.connect().await;
