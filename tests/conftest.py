@@ -7,13 +7,21 @@ import os
 
 import pytest
 
-from support import leaks
+from support import exchange, leaks
 from support.server import BINARY, Server
 
 
 def pytest_configure(config):
     assert os.geteuid() == 0, "jobs get namespaces and cgroups: run the tests as root (make test does)"
     assert BINARY.exists(), f"{BINARY} is missing: make build"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the tests counted: answers held to the service models, requests of the bad-input suite."""
+    asked = ", ".join(f"{count} of {who}" for who, count in exchange.COUNTS.items())
+    terminalreporter.write_line(f"answers checked against the service models: {sum(exchange.COUNTS.values())} ({asked})")
+    for note in exchange.NOTES:
+        terminalreporter.write_line(note)
 
 
 def pytest_collection_modifyitems(items):

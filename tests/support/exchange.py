@@ -1,10 +1,26 @@
-"""Checks every answer that boto3 gets against the service model: no unknown member, right types, known enum values.
+"""Checks every answer against the service model, whoever asked: no unknown member, right types, known enum values.
 
-It reads the raw body, since botocore drops what it does not know. Errors must be of a declared shape or a known code, and
-every answer must carry a request id. Never here: what an answer should say.
+Of boto3 and of requests by hand it reads the raw body, since botocore drops what it does not know; of the AWS command line
+what it printed. Errors must be of a declared shape or a known code, and every answer must carry a request id. The checks
+are counted. Never here: what an answer should say.
 """
 
 import json
+import urllib.parse
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from botocore import xform_name
+from botocore.model import ServiceModel
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+MODELS = {name: ServiceModel(json.loads((DATA / f"{name}.json").read_text()), name) for name in ("batch", "logs", "sts")}
+OPERATIONS = {name: [model.operation_model(operation) for operation in model.operation_names] for name, model in MODELS.items()}
+BY_COMMAND = {(name, xform_name(operation.name, "-")): operation for name in MODELS for operation in OPERATIONS[name]}
+BY_PATH = {(operation.http["method"], operation.http["requestUri"]): operation for operation in OPERATIONS["batch"]}
+BY_TARGET = {f"{MODELS['logs'].metadata['targetPrefix']}.{operation.name}": operation for operation in OPERATIONS["logs"]}
+# Operations whose answer is a stream of events and not an object.
+STREAMING = {"StartLiveTail"}
 
 # Members that the model requires on output and that AWS itself leaves out (spec jobs §1.2).
 REQUIRED_BUT_ABSENT = {("JobDetail", "startedAt")}
@@ -19,6 +35,15 @@ FRONT_CODES = {
     "ServiceUnavailableException", "TooManyRequestsException", "UnknownOperationException",
     "UnrecognizedClientException",
 }
+
+# The same in the query protocol.
+QUERY_CODES = {code.removesuffix("Exception") for code in FRONT_CODES} | {
+    "InvalidAction", "InvalidClientTokenId", "SignatureDoesNotMatch", "MissingAuthenticationToken", "Throttling"}
+
+# How many answers were checked, by who asked; printed at the end of the run.
+COUNTS = {"boto3": 0, "raw": 0, "aws": 0}
+# Further lines for the end of the run.
+NOTES = []
 
 
 class ExchangeError(AssertionError):
@@ -71,28 +96,74 @@ def check_value(shape, value, path):
             _fail(path, f"{value!r} is not a boolean")
 
 
-def _check_error(model, response, parsed):
-    code = parsed.get("Error", {}).get("Code")
-    declared = {shape.name for shape in model.error_shapes}
+def _check_error(name, operation, status, code, message):
+    declared = {shape.name for shape in operation.error_shapes} if operation else set()
     if code not in declared | FRONT_CODES:
-        _fail(model.name, f"error {code!r} ({response.status_code}) is neither declared nor a front code")
-    if response.status_code >= 500 and code not in ("ServiceUnavailableException",):
-        _fail(model.name, f"answered {response.status_code}: {parsed}")
-    if not parsed["Error"].get("Message"):
-        _fail(model.name, f"error {code!r} without a message")
+        _fail(name, f"error {code!r} ({status}) is neither declared nor a front code")
+    if status >= 500 and code not in ("ServiceUnavailableException",):
+        _fail(name, f"answered {status}: {message}")
+    if not message:
+        _fail(name, f"error {code!r} without a message")
+
+
+def _check_output(operation, body):
+    if operation.output_shape is not None and operation.name not in STREAMING:
+        check_value(operation.output_shape, json.loads(body or b"{}"), operation.name)
 
 
 def check_answer(http_response, parsed, model, **_):
     """Handler of botocore's `after-call` event."""
+    COUNTS["boto3"] += 1
     if "RequestId" not in parsed.get("ResponseMetadata", {}):
         _fail(model.name, "answer without a request id")
     if http_response.status_code >= 300:
-        _check_error(model, http_response, parsed)
-        return
-    if model.service_model.metadata["protocol"] == "query" or model.output_shape is None:
-        return
-    body = json.loads(http_response.content or b"{}")
-    check_value(model.output_shape, body, model.name)
+        error = parsed.get("Error", {})
+        _check_error(model.name, model, http_response.status_code, error.get("Code"), error.get("Message"))
+    elif model.service_model.metadata["protocol"] != "query":
+        _check_output(model, http_response.content)
+
+
+def check_raw(operation, status, headers, body):
+    """Checks an answer as it came; `headers` by their names in lower case, `operation` None where there is none of the kind."""
+    COUNTS["raw"] += 1
+    name = operation.name if operation else "no operation"
+    if not headers.get("x-amzn-requestid"):
+        _fail(name, "answer without a request id")
+    if "xml" in headers.get("content-type", ""):
+        _check_xml(name, status, body)
+    elif "json" in headers.get("content-type", "") and status < 300:
+        _check_output(operation, body)
+    elif "json" in headers.get("content-type", "") and body:  # An answer to HEAD has none.
+        document = json.loads(body)
+        code = headers.get("x-amzn-errortype") or document.get("__type")
+        _check_error(name, operation, status, code, document.get("message"))
+
+
+def _check_xml(name, status, body):
+    """The query protocol's answers: well-formed, and an error's code is one that it has."""
+    document = ElementTree.fromstring(body) if body else None
+    if status >= 300 and document is not None:
+        texts = {element.tag.rpartition("}")[2]: element.text for element in document.iter()}
+        if texts.get("Code") not in QUERY_CODES:
+            _fail(name, f"error {texts.get('Code')!r} ({status}) is not one of the query protocol")
+        if status >= 500 or not texts.get("Message"):
+            _fail(name, f"answered {status}: {texts}")
+
+
+def operation_of(method, url, headers):
+    """The operation that a request by hand asks for, or None."""
+    target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), None)
+    path = urllib.parse.urlsplit(url).path
+    path = "/v1/tags/{resourceArn}" if path.startswith("/v1/tags/") else path
+    return BY_TARGET.get(target) if target else BY_PATH.get((method, path))
+
+
+def check_printed(args, document):
+    """Checks what the AWS command line printed for `args`; a form that it changed (`--query`) is not looked at."""
+    operation = BY_COMMAND.get(tuple(args[:2]))
+    if operation and operation.output_shape is not None and not {"--query", "--output"} & set(args):
+        COUNTS["aws"] += 1
+        check_value(operation.output_shape, document or {}, operation.name)
 
 
 def watch(client):

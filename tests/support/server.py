@@ -174,9 +174,11 @@ class Server:
             return done
         assert done.returncode == 0, f"aws {' '.join(args)}: {done.stdout}{done.stderr}"
         try:
-            return json.loads(done.stdout) if done.stdout.strip() else None
+            document = json.loads(done.stdout) if done.stdout.strip() else None
         except json.JSONDecodeError:
             return done.stdout
+        exchange.check_printed(args, document)
+        return document
 
     def batchyard(self, *args, check=True, timeout=60, environment=None, **popen):
         """One of batchyard's own commands."""

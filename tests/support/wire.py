@@ -11,6 +11,7 @@ from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from . import exchange
 
 @contextlib.contextmanager
 def clock_shifted(seconds):
@@ -35,8 +36,11 @@ def signed(server, method, path, body=b"", headers=None, service="batch", region
 
 
 def send(method, url, headers, body):
-    """Sends it as it is."""
-    return requests.request(method, url, headers=headers, data=body, timeout=30, allow_redirects=False)
+    """Sends it as it is; the answer is checked against the model."""
+    answer = requests.request(method, url, headers=headers, data=body, timeout=30, allow_redirects=False)
+    lower = {name.lower(): value for name, value in answer.headers.items()}
+    exchange.check_raw(exchange.operation_of(method, url, headers), answer.status_code, lower, answer.content)
+    return answer
 
 
 def call(server, operation, members, method="POST", **changes):
