@@ -5,23 +5,21 @@ breaks a rule when its answer does not come, is a 5xx, has no request id, is an 
 is a success that does not fit the output's shape, or says yes to what must be refused.
 """
 
-import itertools
 import json
 import re
 
 import pytest
 
-from support import exchange, faults, front, hostile, templates
+from support import exchange, faults, hostile, templates
+from support.asking import STS, Ask, Suite, fresh, judge
 from support.faults import ACCEPTED, ANY, REFUSED
+from support.front import Request
 from support.places import to_text
-from support.front import Connection, NoAnswer, Request, Signer
 from support.wait import until
 
 OPERATIONS = exchange.OPERATIONS["batch"] + exchange.OPERATIONS["logs"]
-STS = exchange.MODELS["sts"].operation_model("GetCallerIdentity")
 # Inputs above this may be refused for their size before their members are looked at.
 SMALL = 16 << 10
-FRESH = itertools.count()
 # Tests of this file; with fewer the count means nothing.
 TESTS = 11
 
@@ -55,101 +53,11 @@ def good(names):
     return {operation.name: templates.of(operation, known) for operation in OPERATIONS}
 
 
-class Suite:
-    """Sends requests, judges the answers, counts."""
-
-    def __init__(self, server, names):
-        self.server, self.names, self.signer = server, names, Signer(server)
-        self.sent, self.broken = 0, []
-        self.accepts = {}  # (operation's name, good input as text) -> whether it is accepted
-
-    def request(self, operation, body, arn=None):
-        """The request for an operation with this input."""
-        if operation is STS:
-            return Request("POST", "/", body, headers={"content-type": "application/x-www-form-urlencoded"}, service="sts")
-        if operation.service_model.service_name == "logs":
-            headers = {"x-amz-target": f"Logs_20140328.{operation.name}", "content-type": "application/x-amz-json-1.1"}
-            return Request("POST", "/", body, headers=headers, service="logs")
-        quoted = self.names["arn"].replace(":", "%3A").replace("/", "%2F") if arn is None else arn
-        path = operation.http["requestUri"].replace("{resourceArn}", quoted)
-        method = operation.http["method"]
-        query = "tagKeys=k" if operation.name == "UntagResource" else ""
-        headers = {"content-type": "application/json"} if method == "POST" else {}
-        return Request(method, path, body if method == "POST" else b"", query, headers)
-
-    def job(self, operation, about, body, answer, named=None):
-        """A job for `send`: an operation with this body, rightly signed."""
-        return operation, about, self.signer.signed(self.request(operation, body)), answer, named, {}
-
-    def ask(self, operation, text):
-        """One answer, outside of the count."""
-        connection = Connection(self.server)
-        try:
-            return connection.ask(self.signer.signed(self.request(operation, fresh(text))))
-        finally:
-            connection.close()
-
-    def send(self, jobs, threads=4):
-        """`jobs` are (operation or None, about, bytes, answer, named, options for `Connection.ask`)."""
-        jobs = list(jobs)
-        done = front.in_threads(self.server, jobs, self._one, threads)
-        assert len(done) == len(jobs), "a worker died"
-        broken = [line for line in done if line]
-        self.sent += len(jobs)
-        self.broken += broken
-        assert not broken, f"{len(broken)} of {len(jobs)} broke a rule, the first:\n" + "\n".join(broken[:20])
-
-    def _one(self, connection, job):
-        operation, about, data, answer, named, options = job
-        name = operation.name if operation else "-"
-        try:
-            got = connection.ask(data, **options)
-            problem = judge(operation, got, answer, named)
-        except NoAnswer as error:
-            got, problem = None, f"no answer: {error}"
-        except Exception as error:  # noqa: BLE001 - the thread must live, and the answer is at fault
-            problem = f"an answer that cannot be read: {error!r}"
-        if problem:
-            shown = f"{got.status} {got.body[:300]!r}" if got else "-"
-            body = data.split(b"\r\n\r\n", 1)[-1][:300]
-            return f"{name}: {about}: {problem}\n    sent {body!r}\n    got  {shown}"
-        return None
-
-
 @pytest.fixture(scope="module")
 def suite(server, names):
     suite = Suite(server, names)
     yield suite
     exchange.NOTES.append(f"bad input: {suite.sent} requests sent, {len(suite.broken)} broke a rule")
-
-
-def judge(operation, got, answer, named=None):
-    """What is wrong with an answer, or None."""
-    try:
-        exchange.check_raw(operation, got.status, got.headers, got.body)
-    except AssertionError as error:
-        return str(error)
-    if 200 <= got.status < 300:
-        return "accepted" if answer == REFUSED else None
-    if not 400 <= got.status < 500:
-        return f"status {got.status}"
-    if operation in (None, STS) or not_built(operation, got):
-        return None
-    if answer == ACCEPTED:
-        return "refused, and without the fault it is accepted"
-    if answer == REFUSED and named and named not in json.loads(got.body)["message"]:
-        return f"the message does not name {named}"
-    return None
-
-
-def fresh(text):
-    """`text` with new names in it."""
-    return text.replace("@fresh@", f"bad-{next(FRESH)}").encode("utf-8", "surrogatepass")
-
-
-def not_built(operation, got):
-    """Whether the operation says that it does not work at all: then it has read no input, and nothing more can be asked."""
-    return f"{operation.name} does not work".encode() in got.body
 
 
 def absent(operation, body):
@@ -213,7 +121,7 @@ def test_signatures(suite, good):
         request = suite.request(operation, fresh(to_text(good[operation.name][0])))
         rows = [(row, REFUSED) for row in hostile.SIGNATURES.items()]
         rows += [(row, ANY) for row in hostile.SIGNATURES_MAYBE.items()]
-        jobs += [(operation, f"signature: {name}", make(suite.signer, request), answer, None, {}) for (name, make), answer in rows]
+        jobs += [Ask(operation, f"signature: {name}", make(suite.signer, request), answer) for (name, make), answer in rows]
     suite.send(jobs)
 
 
@@ -221,7 +129,7 @@ def test_forms(suite):
     """STS speaks another protocol: a form in, XML out."""
     jobs = [suite.job(STS, f"form: {name}", form, REFUSED) for name, form in hostile.FORMS.items()]
     right = suite.request(STS, b"Action=GetCallerIdentity&Version=2011-06-15")
-    jobs += [(STS, f"signature: {name}", make(suite.signer, right), REFUSED, None, {}) for name, make in hostile.SIGNATURES.items()]
+    jobs += [Ask(STS, f"signature: {name}", make(suite.signer, right), REFUSED) for name, make in hostile.SIGNATURES.items()]
     suite.send(jobs)
 
 
@@ -239,12 +147,12 @@ def test_methods_and_paths(suite, good):
                 right.path.replace("/v1", ""), right.path.replace("/v1/", "/v1/%2e%2e/"), right.path + "%00", right.path + "%20")]
         for method, path in wrong:
             request = Request(method, path, right.body, "", right.headers, right.service)
-            jobs.append((None, f"{method} {path}", suite.signer.signed(request), REFUSED, None, {"head": method == "HEAD"}))
+            jobs.append(Ask(None, f"{method} {path}", suite.signer.signed(request), REFUSED, options={"head": method == "HEAD"}))
     targets = ["", "x", ".", "Logs_20140328", "Logs_20140328.", "Logs_20140328.Nope", "logs_20140328.GetLogEvents", "é", "x" * 5000,
                "Logs_20140328.getlogevents", "Logs_20140328.GetLogEvents.x", "AWSBatch_V1.SubmitJob"]
     for target in targets:
         request = Request("POST", "/", b"{}", headers={"x-amz-target": target}, service="logs")
-        jobs.append((None, f"x-amz-target {target[:50]}", suite.signer.signed(request), REFUSED, None, {}))
+        jobs.append(Ask(None, f"x-amz-target {target[:50]}", suite.signer.signed(request), REFUSED))
     suite.send(jobs)
 
 
@@ -256,12 +164,12 @@ def test_resource_arns(suite):
             continue
         for arn in hostile.ARNS:
             request = suite.request(operation, b'{"tags":{"a":"b"}}', arn)
-            jobs.append((operation, f"resource {arn[:50]}", suite.signer.signed(request), REFUSED, None, {}))
+            jobs.append(Ask(operation, f"resource {arn[:50]}", suite.signer.signed(request), REFUSED))
     untag = exchange.MODELS["batch"].operation_model("UntagResource")
     for query in hostile.TAG_KEYS:
         request = suite.request(untag, b"")
         request.query = query
-        jobs.append((untag, f"query {query[:50]}", suite.signer.signed(request), ANY, None, {}))
+        jobs.append(Ask(untag, f"query {query[:50]}", suite.signer.signed(request), ANY))
     suite.send(jobs)
 
 
@@ -270,8 +178,8 @@ def test_http_itself(suite):
     operation = exchange.MODELS["batch"].operation_model("DescribeJobs")
     good = suite.signer.signed(suite.request(operation, b'{"jobs":["x"]}'))
     for name, (data, last) in hostile.http(suite.signer.host, good).items():
-        suite.send([(operation, name, data, REFUSED, None, {"half_close": last})], threads=1)
-        suite.send([(operation, f"after: {name}", good, ACCEPTED, None, {})], threads=1)
+        suite.send([Ask(operation, name, data, REFUSED, options={"half_close": last})], threads=1)
+        suite.send([Ask(operation, f"after: {name}", good, ACCEPTED)], threads=1)
 
 
 def shown(server):
