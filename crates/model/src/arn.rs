@@ -10,8 +10,8 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 pub use foreign::{
-    ecs_cluster, ecs_container_instance, ecs_task, iam_root, iam_user, log_group, log_group_for_listing,
-    log_stream,
+    ecs_cluster, ecs_container_instance, ecs_task, iam_role, iam_root, iam_user, log_group,
+    log_group_for_listing, log_stream, service_linked_role,
 };
 pub use reference::{DefinitionReference, Reference, name_or_arn};
 

@@ -6,7 +6,10 @@
 /// `RetryAction` is documented so (jobs §7). The others are treated so by AWS's own tooling, and being generous costs
 /// nothing (infrastructure §1.1). Which case is stored is for the handler: `validate::canonical` gives AWS's.
 pub const CASE_INSENSITIVE: &[&str] = &[
+    "CEState",
+    "CEType",
     "CRAllocationStrategy",
+    "CRType",
     "CRUpdateAllocationStrategy",
     "ContainerInsights",
     "EksAccessEntryDesiredState",

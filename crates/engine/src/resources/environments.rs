@@ -6,6 +6,9 @@ use crate::input::{EnvironmentUpdate, Now, Refusal, RefusalKind, Reply};
 use crate::resource::{ComputeEnvironment, State as OnOff, Status};
 use crate::state::Environment;
 
+/// Compute environments of an account and Region, those that are being deleted too (spec infrastructure §10.2).
+const MOST_ENVIRONMENTS: usize = 50;
+
 pub(crate) const EXISTS: &str = "Object already exists";
 pub(crate) const BEING_MODIFIED: &str = "Cannot update, resource is being modified.";
 
@@ -13,6 +16,12 @@ impl Engine {
     pub(crate) fn create_environment(&mut self, mut row: ComputeEnvironment) -> Result<Reply, Refusal> {
         if self.state.environments.values().any(|other| other.row.name == row.name) {
             return Err(refused(RefusalKind::Exists, EXISTS));
+        }
+        if self.state.environments.len() >= MOST_ENVIRONMENTS {
+            let message = format!(
+                "there can be at most {MOST_ENVIRONMENTS} compute environments, delete one that is not used"
+            );
+            return Err(refused(RefusalKind::Impossible, message));
         }
         self.state.last.compute_environment += 1;
         row.id = ComputeEnvironmentId(self.state.last.compute_environment);

@@ -42,3 +42,13 @@ pub fn log_group_for_listing(region: &str, account: &str, group: &str) -> String
 pub fn log_stream(region: &str, account: &str, group: &str, stream: &str) -> String {
     format!("arn:{PARTITION}:logs:{region}:{account}:log-group:{group}:log-stream:{stream}")
 }
+
+/// A role of an account; `name` with its path, if it has one.
+pub fn iam_role(account: &str, name: &str) -> String {
+    format!("arn:{PARTITION}:iam::{account}:role/{name}")
+}
+
+/// The role that Batch itself has in an account (spec infrastructure §1.3).
+pub fn service_linked_role(account: &str) -> String {
+    iam_role(account, "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch")
+}

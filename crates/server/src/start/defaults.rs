@@ -11,6 +11,12 @@ use batchyard_model::batch::{
 
 /// vCPUs that the default environments allow at once; what is really there is the machine's.
 const MAX_VCPUS: i32 = 4096;
+/// What AWS asks of every environment (spec infrastructure §1.3) and nothing here uses.
+const SUBNET: &str = "subnet-default";
+const SECURITY_GROUP: &str = "sg-default";
+const INSTANCE_ROLE: &str = "ecsInstanceRole";
+/// With AWS's default, BEST_FIT, little of an environment could be updated (§1.7).
+const STRATEGY: &str = "BEST_FIT_PROGRESSIVE";
 
 /// Makes them, unless a queue was ever made here: they come before all others, and who deletes them wants them gone.
 /// A start that was killed half-way is made up for.
@@ -18,22 +24,27 @@ pub async fn make(service: &Service) -> anyhow::Result<()> {
     if service.readers.read(|r| r.last_job_queue()).await? >= 2 {
         return Ok(());
     }
-    pair(service, "default", "EC2", Some(vec!["optimal".to_string()])).await?;
-    pair(service, "default-fargate", "FARGATE", None).await
+    let ec2 = ComputeResource {
+        allocation_strategy: Some(STRATEGY.to_string()),
+        instance_role: Some(INSTANCE_ROLE.to_string()),
+        instance_types: Some(vec!["optimal".to_string()]),
+        ..resources("EC2")
+    };
+    pair(service, "default", ec2).await?;
+    pair(service, "default-fargate", resources("FARGATE")).await
 }
 
-async fn pair(
-    service: &Service,
-    name: &str,
-    kind: &str,
-    instance_types: Option<Vec<String>>,
-) -> anyhow::Result<()> {
-    let resources = ComputeResource {
+fn resources(kind: &str) -> ComputeResource {
+    ComputeResource {
         r#type: Some(kind.to_string()),
         max_vcpus: Some(MAX_VCPUS),
-        instance_types,
+        security_group_ids: Some(vec![SECURITY_GROUP.to_string()]),
+        subnets: Some(vec![SUBNET.to_string()]),
         ..ComputeResource::default()
-    };
+    }
+}
+
+async fn pair(service: &Service, name: &str, resources: ComputeResource) -> anyhow::Result<()> {
     let environment = CreateComputeEnvironmentRequest {
         compute_environment_name: Some(name.to_string()),
         compute_resources: Some(resources),
