@@ -10,7 +10,7 @@ pub(super) fn touched(change: &ComputeResourceUpdate) -> ComputeResource {
     let c = change.clone();
     let mut r = ComputeResource {
         allocation_strategy: c.allocation_strategy,
-        bid_percentage: c.bid_percentage,
+        bid_percentage: c.bid_percentage.filter(|percent| *percent != 0),
         capacity_tags: c.capacity_tags,
         desired_vcpus: c.desired_vcpus,
         ec2_configuration: c.ec2_configuration,
@@ -43,7 +43,8 @@ pub(super) fn merged(kind: Kind, old: &ComputeResource, change: &ComputeResource
     };
     let mut r = ComputeResource {
         allocation_strategy: c.allocation_strategy.or(o.allocation_strategy),
-        bid_percentage: c.bid_percentage.or(o.bid_percentage),
+        // 0 is how Terraform takes it away.
+        bid_percentage: c.bid_percentage.or(o.bid_percentage).filter(|percent| *percent != 0),
         capacity_tags: c.capacity_tags.or(o.capacity_tags),
         desired_vcpus: c.desired_vcpus.or(o.desired_vcpus),
         ec2_configuration: c.ec2_configuration.or(o.ec2_configuration),

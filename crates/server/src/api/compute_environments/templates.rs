@@ -1,6 +1,6 @@
 //! Instance types and the launch templates over them (spec infrastructure §1.5). Names are not looked up.
 
-use super::values::wrong;
+use super::values::{MOST_NAMES, wrong};
 use crate::error::ApiError;
 use batchyard_model::batch::{ComputeResource, LaunchTemplateSpecificationOverride};
 
@@ -54,6 +54,9 @@ fn check_targets<'a>(
     let targets = one.target_instance_types.as_deref().unwrap_or_default();
     if targets.is_empty() {
         return Err(wrong(at, "must name one at least".to_string()));
+    }
+    if taken.len() + targets.len() > MOST_NAMES {
+        return Err(wrong(at, format!("must be at most {MOST_NAMES} over all overrides")));
     }
     for target in targets {
         if BUNDLES.contains(&target.as_str()) {

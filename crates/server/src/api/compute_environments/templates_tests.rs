@@ -79,6 +79,9 @@ fn overrides_hit_instance_types_once() {
     let each: Vec<Vec<&str>> = sizes.iter().map(|s| vec![s.as_str()]).collect();
     let targets: Vec<&[&str]> = each.iter().map(Vec::as_slice).collect();
     assert_eq!(judge(&["m5"], &overrides(&targets[..10])), Ok(()));
+    let many: Vec<String> = (0..1001).map(|n| format!("m5.{n}xlarge")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    bad(&["m5"], &overrides(&[&many]), "at most 1000 over all overrides");
     bad(&["m5"], &overrides(&targets), "overrides must have at most 10 items, got 11");
 }
 

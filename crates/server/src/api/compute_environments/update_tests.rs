@@ -176,6 +176,8 @@ fn empty_removes() {
         (other.launch_template_name, other.version, other.overrides.map(|o| o.len())),
         (None, None, Some(1))
     );
+    let bid = update(&row, r#""computeResources":{"bidPercentage":40}"#).unwrap().row;
+    assert_eq!(passes(&bid, r#""bidPercentage":0"#).bid_percentage, None);
     fails(&row, r#""instanceTypes":[]"#, "instanceTypes is required");
     fails(&row, r#""instanceRole":"""#, "Instance role is required.");
 }

@@ -17,6 +17,10 @@ const SCALE_IN_AFTER_S: RangeInclusive<i32> = -1..=3600;
 const MOST_EC2_CONFIGURATIONS: usize = 2;
 const MOST_FARGATE_SUBNETS: usize = 16;
 const MOST_FARGATE_GROUPS: usize = 5;
+/// Items of a list of names for which no limit of AWS is known; more than EC2 has instance types.
+pub(super) const MOST_NAMES: usize = 1000;
+/// EC2's limit on the tags of an instance.
+const MOST_EC2_TAGS: usize = 50;
 
 /// Holds all values to their rules.
 ///
@@ -40,7 +44,11 @@ pub(super) fn check(kind: Kind, r: &ComputeResource) -> Result<(), ApiError> {
         ("subnets", &r.subnets),
         ("securityGroupIds", &r.security_group_ids),
     ] {
+        at_most(member, list, MOST_NAMES)?;
         named(member, list)?;
+    }
+    if let Some(tags) = r.tags.as_ref().filter(|tags| tags.len() > MOST_EC2_TAGS) {
+        return Err(wrong("tags", format!("must be at most {MOST_EC2_TAGS}, got {}", tags.len())));
     }
     templates::check_architecture(r.instance_types.as_deref().unwrap_or_default())?;
     templates::check(r)?;
@@ -109,6 +117,7 @@ fn check_provider(provider: &ManagedInstancesProvider) -> Result<(), ApiError> {
         if list.is_some_and(|l| l.as_ref().is_none_or(Vec::is_empty)) {
             return Err(wrong(&at, "must name one at least".to_string()));
         }
+        at_most(&at, list.unwrap_or(&None), MOST_NAMES)?;
         named(&at, list.unwrap_or(&None))?;
     }
     Ok(())

@@ -96,6 +96,9 @@ fn numbers_and_counts() {
     bad("FARGATE", &format!(",\"subnets\":[{}]", names(17)), "subnets must have at most 16 items, got 17");
     bad("FARGATE", &format!(",\"securityGroupIds\":[{}]", names(6)), "securityGroupIds must have at most 5");
     good("EC2", &format!(",\"subnets\":[{}],\"securityGroupIds\":[{}]", names(17), names(6)));
+    bad("EC2", &format!(",\"subnets\":[{}]", names(1001)), "subnets must have at most 1000 items, got 1001");
+    let tags: Vec<String> = (0..51).map(|n| format!("\"{n}\":\"\"")).collect();
+    bad("EC2", &format!(",\"tags\":{{{}}}", tags.join(",")), "tags must be at most 50, got 51");
     bad("EC2", ",\"subnets\":[\"\"]", "subnets [0] must not be empty");
     bad("ECS_MANAGED_INSTANCES", ",\"capacityTags\":{\"aws:x\":\"\"}", "reserved prefix");
 }
