@@ -7,10 +7,11 @@ from botocore.exceptions import ClientError
 from support.wire import call, code_of, message_of, send, signed
 
 WORKING = {
-    "CancelJob", "CreateComputeEnvironment", "CreateJobQueue", "DeleteComputeEnvironment", "DeleteJobQueue",
-    "DeregisterJobDefinition", "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues",
-    "DescribeJobs", "ListJobs", "RegisterJobDefinition", "SubmitJob", "TerminateJob", "UpdateComputeEnvironment",
-    "UpdateJobQueue",
+    "CancelJob", "CreateComputeEnvironment", "CreateJobQueue", "CreateSchedulingPolicy", "DeleteComputeEnvironment",
+    "DeleteJobQueue", "DeleteSchedulingPolicy", "DeregisterJobDefinition", "DescribeComputeEnvironments",
+    "DescribeJobDefinitions", "DescribeJobQueues", "DescribeJobs", "DescribeSchedulingPolicies", "ListJobs",
+    "ListSchedulingPolicies", "ListTagsForResource", "RegisterJobDefinition", "SubmitJob", "TagResource",
+    "TerminateJob", "UntagResource", "UpdateComputeEnvironment", "UpdateJobQueue", "UpdateSchedulingPolicy",
 }
 MODEL = botocore.session.get_session().get_service_model("batch")
 

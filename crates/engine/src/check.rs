@@ -75,6 +75,8 @@ impl Engine {
             .told
             .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(job.hot.id, key)));
         ensure!(told != Some(false), "queue {name} remembers a head that does not wait");
+        let timed = queue.blocked.is_none_or(|blocked| queue.told == Some(blocked.key));
+        ensure!(timed, "queue {name} times a job that is not its head");
         let deleting = queue.row.status == Status::Deleting;
         ensure!(!deleting || open > 0, "queue {name} is idle and not gone");
         match queue.waiting.head() {
@@ -93,6 +95,8 @@ impl Engine {
         let reason = Reason::new(&obstacles, job.facts.needs);
         let text = job.hot.status_reason.as_deref().unwrap_or_default();
         ensure!(reason.is_told_by(text), "job {id} waits for {:?} and says {text:?}", reason.text());
+        let timed = queue.blocked.map(|blocked| blocked.cause);
+        ensure!(timed == reason.limit_cause(), "job {id} waits for {:?}, timed: {timed:?}", reason.text());
         Ok(())
     }
 

@@ -100,6 +100,7 @@ impl Engine {
     pub fn schedule(&mut self, now: Now) {
         self.settle();
         self.come_back_to_settle(now);
+        self.give_up_heads(now);
         if self.state.agenda.is_empty() {
             return;
         }

@@ -37,9 +37,10 @@ pub enum Command {
     UpdateComputeEnvironment(EnvironmentUpdate),
     /// Only when DISABLED and in no queue; its running jobs finish first (DELETING).
     DeleteComputeEnvironment(ComputeEnvironmentId),
-    /// Refused when the name is taken or an environment is not VALID; `Stale` when one is gone, or the policy.
+    /// Refused when the name is taken, there are 50, or an environment is not VALID; `Stale` when one is gone, or the
+    /// policy.
     CreateJobQueue(JobQueue),
-    /// `Stale` when the version is not the row's. Not while DELETING.
+    /// `Stale` when the version is not the row's. Not while DELETING. The kinds of environments and policy stay.
     UpdateJobQueue(JobQueue),
     /// Only when DISABLED; its jobs end first with `JobQueue deleted` (DELETING).
     DeleteJobQueue(QueueId),

@@ -99,10 +99,52 @@ pub struct JobQueue {
     pub environments: Vec<ComputeEnvironmentId>,
     /// Its scheduling policy; without one its jobs run in the order of submission.
     pub policy: Option<PolicyId>,
+    /// When a head that can't be placed is given up; without any it waits for ever.
+    pub time_limits: Vec<TimeLimit>,
     /// Rises with every change of the row; an update names the one that it read.
     pub version: u32,
     /// The rest of the resource as JSON text.
     pub body: Arc<str>,
+}
+
+/// One of a queue's `jobStateTimeLimitActions`: a RUNNABLE head that waits for this cause for so long ends (spec
+/// infrastructure §3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit {
+    /// What it waits for.
+    pub cause: LimitCause,
+    /// Seconds.
+    pub max_s: u32,
+}
+
+/// The causes that a time limit can be set for, where jobs run in compute environments (spec infrastructure §3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitCause {
+    /// No environment of the queue has any host.
+    Capacity,
+    /// The maxvCpus of each environment is below what the job needs.
+    MaxResource,
+    /// No environment has a host that is large enough.
+    Requirement,
+}
+
+impl LimitCause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Capacity, Self::MaxResource, Self::Requirement];
+
+    /// AWS's `reason`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Capacity => "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+            Self::MaxResource => "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+            Self::Requirement => "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+        }
+    }
+
+    /// The cause of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
 }
 
 /// What a scheduling policy orders by; it never changes (spec infrastructure §4.1).

@@ -28,7 +28,7 @@ impl Engine {
             }
         }
         for (id, key) in staying {
-            self.tell_head(id, key);
+            self.tell_head(id, key, now);
         }
     }
 
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// The head stays: its row says why, unless it says so already. A job that was the head before no longer does.
-    fn tell_head(&mut self, id: QueueId, key: Key) {
+    fn tell_head(&mut self, id: QueueId, key: Key, now: Now) {
         let queue = &self.state.queues[&id];
         let told = queue.told;
         let job = &self.state.jobs[key];
@@ -82,6 +82,7 @@ impl Engine {
                 queue.told = Some(key);
             }
         }
+        self.head_waits(id, key, reason.limit_cause(), now);
     }
 }
 

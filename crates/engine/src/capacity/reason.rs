@@ -4,7 +4,7 @@
 //! another write, so the cause is the text's beginning and can be found again in a row.
 
 use crate::capacity::place::Obstacle;
-use crate::resource::{ComputeEnvironment, Needs};
+use crate::resource::{ComputeEnvironment, LimitCause, Needs};
 use std::fmt::{self, Write};
 
 const INVALID: &str = "ACTION_REQUIRED - CE(s) associated with the job queue are invalid.";
@@ -18,27 +18,34 @@ const REQUIREMENT: &str = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job r
 pub(crate) struct Reason {
     cause: String,
     numbers: String,
+    limit: Option<LimitCause>,
 }
 
 impl Reason {
     /// From what each environment of the queue has against a job with these needs.
     pub(crate) fn new(obstacles: &[(&ComputeEnvironment, Obstacle)], needs: Needs) -> Self {
         let all = |test: fn(Obstacle) -> bool| obstacles.iter().all(|(_, obstacle)| test(*obstacle));
-        let fixed = |text: &str| Self { cause: text.to_owned(), numbers: String::new() };
+        let fixed = |text: &str, limit| Self { cause: text.to_owned(), numbers: String::new(), limit };
         if all(|o| o == Obstacle::Invalid) {
-            fixed(INVALID)
+            fixed(INVALID, None)
         } else if all(|o| o == Obstacle::MaxTooSmall) {
-            fixed(MAX_RESOURCE)
+            fixed(MAX_RESOURCE, Some(LimitCause::MaxResource))
         } else if all(|o| matches!(o, Obstacle::MaxTooSmall | Obstacle::HostsTooSmall)) {
-            fixed(REQUIREMENT)
+            fixed(REQUIREMENT, Some(LimitCause::Requirement))
         } else {
-            Self { cause: causes(obstacles), numbers: numbers(obstacles, needs) }
+            let limit = all(|o| o == Obstacle::NoHost).then_some(LimitCause::Capacity);
+            Self { cause: causes(obstacles), numbers: numbers(obstacles, needs), limit }
         }
     }
 
     /// Whether a row's text already gives this cause, with whatever numbers.
     pub(crate) fn is_told_by(&self, text: &str) -> bool {
         text.starts_with(&self.cause)
+    }
+
+    /// What a time limit of the queue may be set for, where this is such a cause.
+    pub(crate) fn limit_cause(&self) -> Option<LimitCause> {
+        self.limit
     }
 
     /// The text for the row.

@@ -72,6 +72,7 @@ impl Engine {
         let Some(queue) = self.state.queues.get_mut(&job.queue) else { return false };
         if queue.told == Some(key) {
             queue.told = None;
+            queue.blocked = None;
         }
         queue.waiting.remove(job.hot.id)
     }

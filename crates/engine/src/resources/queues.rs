@@ -10,10 +10,18 @@ use crate::resources::environments::{BEING_MODIFIED, EXISTS};
 use crate::slab::Key;
 use std::sync::Arc;
 
+/// Job queues at once, those being deleted included (spec infrastructure §10.2).
+const MOST_QUEUES: usize = 50;
+
 impl Engine {
     pub(crate) fn create_queue(&mut self, mut row: JobQueue) -> Result<Reply, Refusal> {
         if self.state.queues.values().any(|other| other.row.name == row.name) {
             return Err(refused(RefusalKind::Exists, EXISTS));
+        }
+        if self.state.queues.len() >= MOST_QUEUES {
+            let message =
+                format!("there are {MOST_QUEUES} job queues, as many as there can be: delete one first");
+            return Err(refused(RefusalKind::WrongState, message));
         }
         if !self.parts_exist(&row) {
             return Ok(Reply::Stale);
@@ -41,6 +49,7 @@ impl Engine {
             return Ok(Reply::Stale);
         }
         self.environments_fit(&row, &old.environments)?;
+        self.platform_stays(old, &row)?;
         self.policy_fits(old.policy, row.policy)?;
         row.name = old.name.clone();
         row.version += 1;
@@ -106,6 +115,24 @@ impl Engine {
             _ => "the scheduling policy of a job queue can only be replaced by one of the same kind",
         };
         Err(refused(RefusalKind::WrongState, message))
+    }
+
+    /// `jobQueueType` follows from the kind of the environments and never changes (spec infrastructure §3.1).
+    fn platform_stays(&self, old: &JobQueue, new: &JobQueue) -> Result<(), Refusal> {
+        let first = |row: &JobQueue| {
+            row.environments.first().and_then(|id| self.state.environments.get(id)).map(|e| &e.row)
+        };
+        match (first(old), first(new)) {
+            (Some(had), Some(gets)) if had.platform != gets.platform => {
+                let message = format!(
+                    "Compute environment {} is of another kind than those of job queue {}, whose type can't be \
+                     changed: create another job queue",
+                    gets.name, old.name
+                );
+                Err(refused(RefusalKind::Impossible, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// New environments must be VALID, and all of one kind. Those it had may have become INVALID meanwhile.

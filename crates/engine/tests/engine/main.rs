@@ -11,3 +11,4 @@ mod restart;
 mod retries;
 mod simulation;
 mod stopping;
+mod time_limits;

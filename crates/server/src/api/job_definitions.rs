@@ -11,7 +11,7 @@ use super::service::Service;
 use super::{refused, unexpected};
 use crate::clock;
 use crate::error::ApiError;
-use crate::store::DefinitionQuery;
+use crate::store::{DefinitionQuery, TagOwner};
 use batchyard_engine::ids::DefinitionId;
 use batchyard_engine::{Command, Reply, resource};
 use batchyard_model::arn::{Arn, DefinitionReference};
@@ -118,8 +118,7 @@ impl Service {
         }
         let mut rows = self.readers.read(move |r| r.job_definitions(&query)).await?;
         let next_token = page.cut(NAME, &mut rows, |r| r.id.0);
-        let shown: Result<Vec<_>, _> = rows.iter().map(|row| self.shown(row)).collect();
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token })
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(self.all_shown(&rows).await?), next_token })
     }
 
     async fn describe_named_definitions(
@@ -140,8 +139,15 @@ impl Service {
             };
             references.iter().filter_map(find).collect::<Result<Vec<_>, _>>()
         });
-        let shown: Result<Vec<_>, _> = rows.await?.iter().map(|row| self.shown(row)).collect();
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token: None })
+        let shown = self.all_shown(&rows.await?).await?;
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown), next_token: None })
+    }
+
+    async fn all_shown(&self, rows: &[resource::JobDefinition]) -> Result<Vec<JobDefinition>, ApiError> {
+        let shown: Result<Vec<_>, _> = rows.iter().map(|row| self.shown(row)).collect();
+        let (mut shown, ids) = (shown?, rows.iter().map(|row| row.id.0));
+        self.show_tags(TagOwner::JobDefinition, ids, &mut shown, |d| &mut d.tags).await?;
+        Ok(shown)
     }
 
     fn shown(&self, row: &resource::JobDefinition) -> Result<JobDefinition, ApiError> {

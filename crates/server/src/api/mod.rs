@@ -10,8 +10,10 @@ mod job_queues;
 pub mod jobs;
 mod known;
 mod page;
+mod scheduling_policies;
 mod service;
 pub mod sts;
+mod tags;
 
 pub use service::Service;
 

@@ -133,6 +133,14 @@ impl Service {
             B::UpdateJobQueue => run(body, |i| self.update_job_queue(i)).await,
             B::DeleteJobQueue => run(body, |i| self.delete_job_queue(i)).await,
             B::DescribeJobQueues => run(body, |i| self.describe_job_queues(i)).await,
+            B::CreateSchedulingPolicy => run(body, |i| self.create_scheduling_policy(i)).await,
+            B::UpdateSchedulingPolicy => run(body, |i| self.update_scheduling_policy(i)).await,
+            B::DeleteSchedulingPolicy => run(body, |i| self.delete_scheduling_policy(i)).await,
+            B::DescribeSchedulingPolicies => run(body, |i| self.describe_scheduling_policies(i)).await,
+            B::ListSchedulingPolicies => run(body, |i| self.list_scheduling_policies(i)).await,
+            B::TagResource => input::answer(&self.tag_resource(call).await?),
+            B::UntagResource => input::answer(&self.untag_resource(call).await?),
+            B::ListTagsForResource => input::answer(&self.list_tags_for_resource(call).await?),
             B::RegisterJobDefinition => {
                 job_definitions::check_size(body)?;
                 run(body, |i| self.register_job_definition(i)).await

@@ -4,8 +4,9 @@
 
 use batchyard_engine::change::{ContainerResult, JobFacts};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{Needs, Platform, PolicyKind, State, Status};
+use batchyard_engine::resource::{LimitCause, Needs, Platform, PolicyKind, State, Status, TimeLimit};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Status number of a resource that is gone; its row stays because ended jobs name it.
@@ -62,6 +63,20 @@ pub fn policy_number(kind: PolicyKind) -> i64 {
 
 pub fn policy(number: i64) -> Option<PolicyKind> {
     [PolicyKind::FairShare, PolicyKind::QuotaShare].into_iter().find(|k| policy_number(*k) == number)
+}
+
+/// `job_queue.time_limits`; nothing where there are none.
+pub fn time_limits_text(limits: &[TimeLimit]) -> Option<String> {
+    let seconds: BTreeMap<&str, u32> = limits.iter().map(|l| (l.cause.name(), l.max_s)).collect();
+    (!limits.is_empty()).then(|| serde_json::to_string(&seconds).expect("a map of numbers"))
+}
+
+pub fn time_limits(text: Option<&str>) -> Option<Vec<TimeLimit>> {
+    let seconds: BTreeMap<String, u32> =
+        text.map_or(Some(BTreeMap::new()), |t| serde_json::from_str(t).ok())?;
+    let limit =
+        |(name, max_s): (String, u32)| Some(TimeLimit { cause: LimitCause::from_name(&name)?, max_s });
+    seconds.into_iter().map(limit).collect()
 }
 
 /// `job_body.facts`: what the engine reads back of an open job.

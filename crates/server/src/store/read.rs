@@ -159,6 +159,22 @@ impl Reader {
         text.map(|text| tags_of(id, &text)).transpose()
     }
 
+    /// Of these, those whose tags the tag operations ever changed, with what they left; one query.
+    pub fn tags_of_all(
+        &self,
+        owner: TagOwner,
+        ids: &[i64],
+    ) -> Result<BTreeMap<i64, BTreeMap<String, String>>, StoreError> {
+        let sql = "SELECT owner, tags FROM tag_set
+                   WHERE owner_kind = ?1 AND owner IN (SELECT value FROM json_each(?2))";
+        let ids = serde_json::to_string(ids).expect("plain numbers");
+        let read = |row: &Row<'_>| {
+            let id = row.get(0)?;
+            Ok((id, tags_of(id, &row.get::<_, String>(1)?)?))
+        };
+        Ok(self.rows(sql, params![owner as i64, ids], read)?.into_iter().collect())
+    }
+
     /// Scheduling policies after a row id, in the order of their making.
     pub fn scheduling_policies(&self, after: i64, limit: u32) -> Result<Vec<SchedulingPolicy>, StoreError> {
         let sql = "SELECT * FROM scheduling_policy WHERE id > ?1 AND NOT removed ORDER BY id LIMIT ?2";

@@ -1,6 +1,6 @@
 //! Reading the open rows that the engine is built from. Never here: anything that has ended.
 
-use super::codec::{DELETED, containers, facts, platform, policy, state, status};
+use super::codec::{DELETED, containers, facts, platform, policy, state, status, time_limits};
 use super::{StoreError, Writer};
 use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
@@ -91,6 +91,7 @@ pub(super) fn compute_environment(row: &Row<'_>) -> Result<ComputeEnvironment, S
 pub(super) fn job_queue(row: &Row<'_>) -> Result<JobQueue, StoreError> {
     const T: &str = "job_queue";
     let id: i64 = row.get("id")?;
+    let limits = time_limits(row.get::<_, Option<String>>("time_limits")?.as_deref());
     let environments: Option<Vec<i64>> = serde_json::from_str(&row.get::<_, String>("environments")?).ok();
     Ok(JobQueue {
         id: QueueId(id),
@@ -104,6 +105,7 @@ pub(super) fn job_queue(row: &Row<'_>) -> Result<JobQueue, StoreError> {
             .map(ComputeEnvironmentId)
             .collect(),
         policy: row.get::<_, Option<i64>>("scheduling_policy")?.map(PolicyId),
+        time_limits: must(T, id, "time_limits", limits)?,
         version: row.get("version")?,
         body: row.get("body")?,
     })

@@ -138,6 +138,8 @@ CREATE TABLE scheduling_policy (
 );
 CREATE UNIQUE INDEX scheduling_policy_by_name ON scheduling_policy (name) WHERE NOT removed;
 ALTER TABLE job_queue ADD COLUMN scheduling_policy INTEGER;
+-- What the engine enforces of jobStateTimeLimitActions, a JSON object from reason to seconds; null: nothing.
+ALTER TABLE job_queue ADD COLUMN time_limits TEXT;
 
 -- Tags as the tag operations left them; who has no row has those of its body.
 CREATE TABLE tag_set (

@@ -8,7 +8,7 @@ use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, Jo
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{
-    ComputeEnvironment, JobDefinition, JobQueue, Needs, Platform, State, Status,
+    ComputeEnvironment, JobDefinition, JobQueue, LimitCause, Needs, Platform, State, Status, TimeLimit,
 };
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,7 @@ fn queue() -> JobQueue {
         priority: 7,
         environments: vec![ComputeEnvironmentId(1)],
         policy: None,
+        time_limits: vec![TimeLimit { cause: LimitCause::Capacity, max_s: 600 }],
         version: 1,
         body: "{}".into(),
     }

@@ -6,6 +6,7 @@ use super::beside::{self, Write, Written};
 use super::checkpoint::Checkpoints;
 use super::codec::{
     DELETED, containers_text, facts_text, platform_number, policy_number, state_number, status_number,
+    time_limits_text,
 };
 use super::{LogStreamRow, StoreError, logs};
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
@@ -110,7 +111,7 @@ fn put_compute_environment(t: &Transaction<'_>, row: &ComputeEnvironment) -> Res
 fn put_job_queue(t: &Transaction<'_>, row: &JobQueue) -> Result<(), StoreError> {
     let environments: Vec<i64> = row.environments.iter().map(|e| e.0).collect();
     let sql = "INSERT OR REPLACE INTO job_queue (id, name, state, status, status_reason, priority, environments, version,
-               body, scheduling_policy) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+               body, scheduling_policy, time_limits) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     t.prepare_cached(sql)?.execute(params![
         row.id.0,
         &*row.name,
@@ -122,6 +123,7 @@ fn put_job_queue(t: &Transaction<'_>, row: &JobQueue) -> Result<(), StoreError> 
         row.version,
         &*row.body,
         row.policy.map(|p| p.0),
+        time_limits_text(&row.time_limits),
     ])?;
     Ok(())
 }

@@ -71,6 +71,7 @@ pub fn queue(text: &str) -> (JobQueue, Vec<&str>) {
         priority: words[1].parse().expect("a priority"),
         environments: Vec::new(),
         policy: None,
+        time_limits: Vec::new(),
         version: 0,
         body: "{}".into(),
     };

@@ -14,16 +14,16 @@ mod tidy;
 mod update;
 mod values;
 
-use super::input::required;
+use super::input::{clip, name_here, names_here, required};
 use super::page::Page;
 use super::service::Service;
 use super::{STALE_TRIES, contended, refused, unexpected};
 use crate::error::ApiError;
+use crate::store::TagOwner;
 use batchyard_engine::resource::ComputeEnvironment;
 use batchyard_engine::{Command, Reply};
-use batchyard_model::arn::{ArnKind, Reference, name_or_arn};
+use batchyard_model::arn::ArnKind;
 use batchyard_model::batch::*;
-use batchyard_model::limits::MAX_DESCRIBE;
 
 impl Service {
     /// CreateComputeEnvironment; start-up makes the default ones through it too.
@@ -99,57 +99,23 @@ impl Service {
             token = page.cut(NAME, &mut rows, |r| r.id.0);
             rows
         } else {
-            let names = self.described(ArnKind::ComputeEnvironment, &names, "computeEnvironments")?;
+            let names = names_here(self, ArnKind::ComputeEnvironment, "computeEnvironments", &names)?;
             let find = move |r: &crate::store::Reader| {
                 names.iter().filter_map(|n| r.compute_environment(n).transpose()).collect()
             };
             self.readers.read(find).await?
         };
         let details: Result<Vec<_>, _> = rows.iter().map(|row| self.environment_detail(row)).collect();
-        Ok(DescribeComputeEnvironmentsResponse { compute_environments: Some(details?), next_token: token })
+        let (mut details, ids) = (details?, rows.iter().map(|row| row.id.0));
+        self.show_tags(TagOwner::ComputeEnvironment, ids, &mut details, |d| &mut d.tags).await?;
+        Ok(DescribeComputeEnvironmentsResponse { compute_environments: Some(details), next_token: token })
     }
 
     /// The environment that a change is for; an ARN of another account or Region names none of these.
     fn environment_reference(&self, value: &Option<String>) -> Result<String, ApiError> {
         let text = required(value, "computeEnvironment")?;
-        let reference = name_or_arn(ArnKind::ComputeEnvironment, text)
-            .map_err(|e| ApiError::wrapped(format!("computeEnvironment: {e}")))?;
-        if reference.is_in(&self.region, &self.account) { Ok(reference.name) } else { Err(missing(text)) }
+        name_here(self, ArnKind::ComputeEnvironment, "computeEnvironment", text)?.ok_or_else(|| missing(text))
     }
-
-    /// Names out of the names and ARNs that a Describe call asks for, each once. What can't be one of this account
-    /// and Region is nowhere, which Describe shows as nothing.
-    fn described(&self, kind: ArnKind, texts: &[String], member: &str) -> Result<Vec<String>, ApiError> {
-        if texts.len() > MAX_DESCRIBE {
-            return Err(ApiError::wrapped(format!(
-                "{member} must have at most {MAX_DESCRIBE} items, got {}",
-                texts.len()
-            )));
-        }
-        let here = |r: &Reference| r.is_in(&self.region, &self.account);
-        let mut names: Vec<String> = Vec::new();
-        for reference in texts.iter().filter_map(|text| name_or_arn(kind, text).ok()).filter(here) {
-            if !names.contains(&reference.name) {
-                names.push(reference.name);
-            }
-        }
-        Ok(names)
-    }
-}
-
-/// Names out of names and ARNs.
-pub(super) fn references(kind: ArnKind, texts: &[String], most: usize) -> Result<Vec<String>, ApiError> {
-    if texts.len() > most {
-        return Err(ApiError::wrapped(format!(
-            "at most {most} can be described at once, got {}",
-            texts.len()
-        )));
-    }
-    // What can't be a name is nowhere, which Describe shows as nothing.
-    let mut names: Vec<String> =
-        texts.iter().filter_map(|t| name_or_arn(kind, t).ok()).map(|r| r.name).collect();
-    names.dedup();
-    Ok(names)
 }
 
 /// The name of the ECS cluster of an environment (spec infrastructure §1.1).
@@ -159,7 +125,7 @@ pub(super) fn cluster_name(row: &ComputeEnvironment) -> String {
 }
 
 fn missing(name: &str) -> ApiError {
-    ApiError::client(format!("ComputeEnvironment {name} does not exist"))
+    ApiError::client(format!("ComputeEnvironment {} does not exist", clip(name)))
 }
 
 fn body(row: &ComputeEnvironment) -> Result<ComputeEnvironmentDetail, ApiError> {

@@ -3,7 +3,7 @@
 use super::{log_target, stream_name};
 use crate::api::service::{EnvironmentName, Service};
 use crate::error::ApiError;
-use crate::store::JobRecord;
+use crate::store::{JobRecord, TagOwner};
 use batchyard_engine::change::AttemptRow;
 use batchyard_engine::{JobStatus, JobUuid};
 use batchyard_model::arn::ecs_task;
@@ -32,10 +32,12 @@ impl Service {
         let read = move |r: &crate::store::Reader| {
             uuids.iter().filter_map(|u| r.job(*u).transpose()).collect::<Result<Vec<_>, _>>()
         };
-        let mut jobs = Vec::new();
+        let (mut jobs, mut ids) = (Vec::new(), Vec::new());
         for record in self.readers.read(read).await? {
+            ids.push(record.hot.id.0);
             jobs.push(self.job_detail(record).await?);
         }
+        self.show_tags(TagOwner::Job, ids.into_iter(), &mut jobs, |job| &mut job.tags).await?;
         Ok(DescribeJobsResponse { jobs: Some(jobs) })
     }
 
