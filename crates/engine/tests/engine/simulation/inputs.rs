@@ -5,7 +5,7 @@ use super::backend::{self, Container};
 use crate::common::words;
 use batchyard_engine::input::{Command, EnvironmentUpdate, StopRequest, Submission, Why};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{ComputeEnvironment, JobQueue, State, Status};
+use batchyard_engine::resource::{ComputeEnvironment, JobQueue, LimitCause, State, Status, TimeLimit};
 use batchyard_engine::{DefinitionId, HostId, Input, JobStatus, JobUuid, Report};
 
 impl Simulation {
@@ -152,6 +152,11 @@ impl Simulation {
                 row.environments.extend(self.random.pick(&environments));
                 row.environments.extend(self.random.pick(&environments));
                 row.environments.dedup();
+            }
+            9..12 => {
+                let causes =
+                    self.random.pick(&[&LimitCause::ALL[..], &LimitCause::ALL[2..], &[]]).unwrap_or(&[]);
+                row.time_limits = causes.iter().map(|&cause| TimeLimit { cause, max_s: 600 }).collect();
             }
             _ => row.state = self.on_or_off(),
         }

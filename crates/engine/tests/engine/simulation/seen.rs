@@ -41,6 +41,9 @@ impl Seen {
         if hot.status == JobStatus::Failed && reason == "JobQueue deleted" {
             self.count("JobQueue deleted");
         }
+        if reason.starts_with("Canceled by JobStateTimeLimit") {
+            self.count("given up");
+        }
     }
 
     fn count(&mut self, what: &'static str) {
