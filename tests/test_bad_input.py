@@ -38,9 +38,11 @@ def names(server):
     until(lambda: batch.describe_job_queues(jobQueues=["bad-input"])["jobQueues"][0]["status"] == "VALID")
     batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
     until(lambda: describe()[0]["status"] == "VALID")
+    policy = batch.create_scheduling_policy(name="bad-input", fairsharePolicy=templates.SHARES)["arn"]
     definition = server.register(["true"], name="bad-input").rpartition(":")[0].rpartition("/")[2]
     return {
-        "region": server.region, "account": account, "queue": "bad-input", "environment": "bad-input", "definition": definition,
+        "region": server.region, "account": account, "queue": "bad-input", "environment": "bad-input",
+        "definition": definition, "policy": policy,
         "job": server.submit(definition, queue="bad-input"), "group": "/aws/batch/job", "stream": log, "now": hostile.now_ms(),
         "arn": f"arn:aws:batch:{server.region}:{account}:job-queue/bad-input",
     }

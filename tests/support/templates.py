@@ -64,7 +64,7 @@ def batch(names):
         "DescribeJobQueues": [{"jobQueues": [queue]} | page],
         "DescribeJobs": [{"jobs": [NOWHERE, names["job"]]}],
         "DescribeQuotaShare": [{"quotaShareArn": ARN.format(**names) + "job-queue/q/quota-share/s"}],
-        "DescribeSchedulingPolicies": [{"arns": [ARN.format(**names) + "scheduling-policy/none"]}],
+        "DescribeSchedulingPolicies": [{"arns": [names["policy"], ARN.format(**names) + "scheduling-policy/none"]}],
         "DescribeServiceEnvironments": [{"serviceEnvironments": ["none"]} | page],
         "DescribeServiceJob": [{"jobId": NOWHERE}],
         "GetJobQueueSnapshot": [{"jobQueue": queue}],
@@ -110,7 +110,7 @@ def batch(names):
         "UpdateJobQueue": [{"jobQueue": queue, "priority": 1, "computeEnvironmentOrder": order,
                             "jobStateTimeLimitActions": [LIMIT]}],
         "UpdateQuotaShare": [{"quotaShareArn": ARN.format(**names) + "job-queue/q/quota-share/s", "state": "ENABLED"}],
-        "UpdateSchedulingPolicy": [{"arn": ARN.format(**names) + "scheduling-policy/none", "fairsharePolicy": SHARES}],
+        "UpdateSchedulingPolicy": [{"arn": names["policy"], "fairsharePolicy": SHARES}],
         "UpdateServiceEnvironment": [{"serviceEnvironment": "@fresh@", "state": "ENABLED"}],
         "UpdateServiceJob": [{"jobId": NOWHERE, "schedulingPriority": 1}],
     }
