@@ -7,11 +7,11 @@ from botocore.exceptions import ClientError
 from support.wire import call, code_of, message_of, send, signed
 
 WORKING = {
-    "CancelJob", "CreateComputeEnvironment", "CreateJobQueue", "CreateSchedulingPolicy", "DeleteComputeEnvironment",
-    "DeleteJobQueue", "DeleteSchedulingPolicy", "DeregisterJobDefinition", "DescribeComputeEnvironments",
-    "DescribeJobDefinitions", "DescribeJobQueues", "DescribeJobs", "DescribeSchedulingPolicies", "ListJobs",
-    "ListSchedulingPolicies", "ListTagsForResource", "RegisterJobDefinition", "SubmitJob", "TagResource",
-    "TerminateJob", "UntagResource", "UpdateComputeEnvironment", "UpdateJobQueue", "UpdateSchedulingPolicy",
+    "CancelJob", "CancelJobs", "CreateComputeEnvironment", "CreateJobQueue", "CreateSchedulingPolicy",
+    "DeleteComputeEnvironment", "DeleteJobQueue", "DeleteSchedulingPolicy", "DeregisterJobDefinition",
+    "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues", "DescribeJobs", "DescribeSchedulingPolicies",
+    "ListJobs", "ListSchedulingPolicies", "ListTagsForResource", "RegisterJobDefinition", "SubmitJob", "TagResource",
+    "TerminateJob", "TerminateJobs", "UntagResource", "UpdateComputeEnvironment", "UpdateJobQueue", "UpdateSchedulingPolicy",
 }
 MODEL = botocore.session.get_session().get_service_model("batch")
 
@@ -92,12 +92,13 @@ def test_submissions_that_cannot_run_here(server, more, word):
     [
         {"type": "multinode", "nodeProperties": {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [
             {"targetNodes": "0:1", "container": CONTAINER}]}},
-        {"type": "container", "ecsProperties": {"taskProperties": [{"containers": [CONTAINER | {"name": "a"}]}]}},
+        {"type": "container", "ecsProperties": {"taskProperties": [
+            {"containers": [CONTAINER | {"name": "a"}, CONTAINER | {"name": "b"}]}]}},
         {"type": "container", "eksProperties": {"podProperties": {"containers": [{"image": "x"}]}}},
         {"type": "container", "containerProperties": CONTAINER | {"resourceRequirements": [
             *CONTAINER["resourceRequirements"], {"type": "GPU", "value": "1"}]}},
     ],
-    ids=["multinode", "ecsProperties", "eksProperties", "GPU"],
+    ids=["multinode", "several containers", "eksProperties", "GPU"],
 )
 def test_definitions_that_cannot_run_here(server, body):
     """Refused at registration or, at the latest, at submit: never accepted and left to wait for ever."""

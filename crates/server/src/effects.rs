@@ -4,7 +4,7 @@
 //! is asked for (the engine), how it is done (the backends).
 
 use crate::api::Service;
-use crate::api::jobs::{log_target, stream_name};
+use crate::api::jobs::{log_target, needs, single, stream_name};
 use crate::clock;
 use crate::compute::{Compute, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
 use crate::error::ApiError;
@@ -63,16 +63,16 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
     let queue_name = service.queue_name(record.queue).await?.to_string();
     let environment_name = service.environment_name(start.environment).await?.name.to_string();
     let (group, prefix) = log_target(&detail);
-    let container = detail.container.as_ref().ok_or_else(ApiError::server)?;
+    let single = single(&detail).ok_or_else(ApiError::server)?;
+    let container = &*single.container;
     let platforms = detail.platform_capabilities.as_deref().unwrap_or_default();
     let platform = crate::api::jobs::requirements::platform(platforms)?;
-    let list = container.resource_requirements.as_deref().unwrap_or_default();
-    let needs = crate::api::jobs::requirements::needs(list, container.vcpus, container.memory, platform)?;
+    let needs = needs(&detail, platform)?;
     let linux = container.linux_parameters.clone().unwrap_or_default();
     let driver =
         container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
     let log = (driver == "awslogs")
-        .then(|| LogTarget { group, stream: stream_name(&prefix, "default", &start.task) });
+        .then(|| LogTarget { group, stream: stream_name(&prefix, single.name, &start.task) });
     Ok(TaskSpec {
         image: container.image.clone().unwrap_or_default(),
         command: container.command.clone().unwrap_or_default(),

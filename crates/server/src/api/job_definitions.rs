@@ -3,22 +3,31 @@
 //! The body of the row is the JobDefinition as Describe shows it, without name, ARN, revision and status. Never here:
 //! merging with a submission.
 
-use super::input::{check_tags, new_name, required};
-use super::jobs::definition;
+mod eks;
+mod nodes;
+mod registration;
+mod rules;
+mod shown;
+
+pub use rules::{check_priority, check_retry, check_timeout, has_consumables, shown_retry};
+
+use super::input::{new_name, required};
 use super::known::Definition;
 use super::page::Page;
 use super::service::Service;
 use super::{refused, unexpected};
 use crate::clock;
 use crate::error::ApiError;
-use crate::store::{DefinitionQuery, TagOwner};
+use crate::store::{DefinitionQuery, Reader, StoreError, TagOwner};
 use batchyard_engine::ids::DefinitionId;
 use batchyard_engine::{Command, Reply, resource};
 use batchyard_model::arn::{Arn, DefinitionReference};
 use batchyard_model::batch::*;
-use batchyard_model::limits::{
-    ATTEMPTS, MAX_EVALUATE_ON_EXIT, MAX_REGISTER_BYTES, MIN_TIMEOUT_SECONDS, SCHEDULING_PRIORITY,
-};
+use batchyard_model::limits::{MAX_DESCRIBE, MAX_REGISTER_BYTES};
+use std::collections::BTreeMap;
+
+/// A definition as it is shown: its row and, when they were changed since, its tags.
+type Shown = (resource::JobDefinition, Option<BTreeMap<String, String>>);
 
 /// Refuses a registration that is too large (spec jobs §2.1, quotas).
 pub fn check_size(body: &[u8]) -> Result<(), ApiError> {
@@ -51,7 +60,7 @@ impl Service {
         input: RegisterJobDefinitionRequest,
     ) -> Result<RegisterJobDefinitionResponse, ApiError> {
         let name = new_name(&input.job_definition_name, "jobDefinitionName")?.to_string();
-        let detail = checked(input)?;
+        let detail = registration::checked(input)?;
         let row = resource::JobDefinition {
             id: DefinitionId(0),
             name: name.as_str().into(),
@@ -88,7 +97,9 @@ impl Service {
                 reference.name
             ))
         })?;
-        let Some(definition) = self.definition(&reference.name, Some(revision)).await? else {
+        let ours = reference.is_in(&self.region, &self.account);
+        let found = if ours { self.definition(&reference.name, Some(revision)).await? } else { None };
+        let Some(definition) = found else {
             return Err(ApiError::client(format!("JobDefinition {text} does not exist")));
         };
         let reply = self.core.command(Command::DeregisterJobDefinition(definition.id)).await?;
@@ -105,171 +116,79 @@ impl Service {
     ) -> Result<DescribeJobDefinitionsResponse, ApiError> {
         const NAME: &str = "DescribeJobDefinitions";
         let page = Page::read(NAME, input.max_results, input.next_token.as_deref(), 100)?;
+        let active = input.status.as_deref().map(active).transpose()?;
         let named = input.job_definitions.unwrap_or_default();
         if !named.is_empty() {
+            if input.job_definition_name.is_some() || input.status.is_some() {
+                return Err(ApiError::wrapped(
+                    "jobDefinitions can't be used with jobDefinitionName or status",
+                ));
+            }
             return self.describe_named_definitions(&named).await;
         }
         let mut query =
-            DefinitionQuery { after: page.from.unwrap_or(0), limit: page.limit(), ..Default::default() };
-        query.active = input.status.as_deref().map(|s| s.eq_ignore_ascii_case("ACTIVE"));
+            DefinitionQuery { after: page.from.unwrap_or(0), limit: page.limit(), active, name: None };
         if let Some(text) = input.job_definition_name {
             // An ARN or `name:revision` is taken as the name it holds.
             query.name = Some(DefinitionReference::parse(&text).map_or(text, |r| r.name));
         }
-        let mut rows = self.readers.read(move |r| r.job_definitions(&query)).await?;
-        let next_token = page.cut(NAME, &mut rows, |r| r.id.0);
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(self.all_shown(&rows).await?), next_token })
+        let rows = self.readers.read(move |r| {
+            let rows = r.job_definitions(&query)?;
+            rows.into_iter().map(|row| with_tags(r, row)).collect::<Result<Vec<Shown>, _>>()
+        });
+        let mut rows = rows.await?;
+        let next_token = page.cut(NAME, &mut rows, |r| r.0.id.0);
+        let shown: Result<Vec<_>, _> = rows.into_iter().map(|row| self.shown(row)).collect();
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token })
     }
 
+    /// Those that there are, each named by its ARN or `name:revision`; a name alone names none (spec jobs §6.1).
     async fn describe_named_definitions(
         &self,
         named: &[String],
     ) -> Result<DescribeJobDefinitionsResponse, ApiError> {
-        if named.len() > 100 {
+        if named.len() > MAX_DESCRIBE {
             return Err(ApiError::wrapped(format!(
-                "at most 100 can be described at once, got {}",
+                "at most {MAX_DESCRIBE} job definitions can be described at once, got {}",
                 named.len()
             )));
         }
-        let references: Vec<_> = named.iter().filter_map(|t| DefinitionReference::parse(t).ok()).collect();
+        let mut wanted: Vec<(String, u32)> = Vec::new();
+        for reference in named.iter().filter_map(|text| DefinitionReference::parse(text).ok()) {
+            if let Some(revision) = reference.revision
+                && reference.is_in(&self.region, &self.account)
+                && !wanted.iter().any(|(name, known)| *name == reference.name && *known == revision)
+            {
+                wanted.push((reference.name, revision));
+            }
+        }
         let rows = self.readers.read(move |r| {
-            let find = |d: &DefinitionReference| match d.revision {
-                Some(revision) => r.job_definition(&d.name, revision).transpose(),
-                None => r.latest_job_definition(&d.name).transpose(),
-            };
-            references.iter().filter_map(find).collect::<Result<Vec<_>, _>>()
+            let rows =
+                wanted.iter().filter_map(|(name, revision)| r.job_definition(name, *revision).transpose());
+            rows.map(|row| with_tags(r, row?)).collect::<Result<Vec<Shown>, _>>()
         });
-        let shown = self.all_shown(&rows.await?).await?;
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown), next_token: None })
+        let shown: Result<Vec<_>, _> = rows.await?.into_iter().map(|row| self.shown(row)).collect();
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token: None })
     }
 
-    async fn all_shown(&self, rows: &[resource::JobDefinition]) -> Result<Vec<JobDefinition>, ApiError> {
-        let shown: Result<Vec<_>, _> = rows.iter().map(|row| self.shown(row)).collect();
-        let (mut shown, ids) = (shown?, rows.iter().map(|row| row.id.0));
-        self.show_tags(TagOwner::JobDefinition, ids, &mut shown, |d| &mut d.tags).await?;
-        Ok(shown)
-    }
-
-    fn shown(&self, row: &resource::JobDefinition) -> Result<JobDefinition, ApiError> {
-        let mut definition = from_row(row, &self.region, &self.account)?.definition;
+    fn shown(&self, (row, tags): Shown) -> Result<JobDefinition, ApiError> {
+        let mut definition = from_row(&row, &self.region, &self.account)?.definition;
         definition.status = Some(if row.active { "ACTIVE" } else { "INACTIVE" }.to_string());
+        definition.tags = tags.or(definition.tags);
         Ok(definition)
     }
 }
 
-/// The definition as it is kept: checked, with the lists that AWS shows even when empty (spec jobs §6.1).
-fn checked(input: RegisterJobDefinitionRequest) -> Result<JobDefinition, ApiError> {
-    let kind = required(&input.r#type, "type")?;
-    let unbuilt = [
-        (kind == "multinode" || input.node_properties.is_some(), "multi-node parallel jobs"),
-        (input.eks_properties.is_some(), "eksProperties"),
-        (input.ecs_properties.is_some(), "ecsProperties"),
-        (has_consumables(&input.consumable_resource_properties), "consumableResourceProperties"),
-    ];
-    if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
-        return Err(ApiError::client(format!("{what} do not work in this version of Batchyard")));
-    }
-    let mut container = input.container_properties.ok_or_else(|| {
-        ApiError::wrapped("Container properties must be provided for a job definition of type container")
-    })?;
-    let platforms = input.platform_capabilities.unwrap_or_default();
-    definition::check(&container, &platforms)?;
-    check_tags(&input.tags)?;
-    check_retry(&input.retry_strategy)?;
-    check_timeout(&input.timeout)?;
-    check_priority(input.scheduling_priority)?;
-    show_lists(&mut container);
-    Ok(JobDefinition {
-        container_orchestration_type: Some("ECS".to_string()),
-        container_properties: Some(container),
-        parameters: Some(input.parameters.unwrap_or_default()),
-        platform_capabilities: Some(platforms),
-        propagate_tags: input.propagate_tags,
-        retry_strategy: input.retry_strategy.map(shown_retry),
-        scheduling_priority: input.scheduling_priority,
-        tags: Some(input.tags.unwrap_or_default()),
-        timeout: input.timeout,
-        r#type: input.r#type,
-        ..JobDefinition::default()
-    })
-}
-
-/// Whether consumable resources are asked for.
-pub fn has_consumables(properties: &Option<ConsumableResourceProperties>) -> bool {
-    properties.as_ref().and_then(|p| p.consumable_resource_list.as_ref()).is_some_and(|l| !l.is_empty())
-}
-
-fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
-    match priority.filter(|p| !SCHEDULING_PRIORITY.contains(p)) {
-        Some(p) => Err(ApiError::wrapped(format!("schedulingPriority must be between 0 and 9999, got {p}"))),
-        None => Ok(()),
+/// `status` of a query.
+fn active(status: &str) -> Result<bool, ApiError> {
+    match status.to_ascii_uppercase().as_str() {
+        "ACTIVE" => Ok(true),
+        "INACTIVE" => Ok(false),
+        _ => Err(ApiError::wrapped(format!("status must be ACTIVE or INACTIVE, got {status:?}"))),
     }
 }
 
-fn show_lists(container: &mut ContainerProperties) {
-    container.command.get_or_insert_default();
-    container.environment.get_or_insert_default();
-    container.mount_points.get_or_insert_default();
-    container.resource_requirements.get_or_insert_default();
-    container.secrets.get_or_insert_default();
-    container.ulimits.get_or_insert_default();
-    container.volumes.get_or_insert_default();
-}
-
-/// `retryStrategy` as AWS shows it: with its list even when empty.
-pub fn shown_retry(mut retry: RetryStrategy) -> RetryStrategy {
-    retry.evaluate_on_exit.get_or_insert_default();
-    retry
-}
-
-/// The rules of `retryStrategy` (spec jobs §7).
-pub fn check_retry(retry: &Option<RetryStrategy>) -> Result<(), ApiError> {
-    let Some(retry) = retry else { return Ok(()) };
-    let attempts = retry
-        .attempts
-        .ok_or_else(|| ApiError::wrapped("RetryAttempts must be provided with retry strategy"))?;
-    if !ATTEMPTS.contains(&attempts) {
-        return Err(ApiError::wrapped(format!(
-            "retryStrategy.attempts must be between 1 and 10, got {attempts}"
-        )));
-    }
-    let rules = retry.evaluate_on_exit.as_deref().unwrap_or_default();
-    if rules.len() > MAX_EVALUATE_ON_EXIT {
-        return Err(ApiError::wrapped(format!(
-            "retryStrategy.evaluateOnExit must have at most 5 entries, got {}",
-            rules.len()
-        )));
-    }
-    rules.iter().enumerate().try_for_each(|(i, rule)| check_rule(i, rule))
-}
-
-fn check_rule(index: usize, rule: &EvaluateOnExit) -> Result<(), ApiError> {
-    let digits = |p: &str| p.bytes().all(|b| b.is_ascii_digit());
-    let members = [
-        ("onStatusReason", &rule.on_status_reason, false),
-        ("onReason", &rule.on_reason, false),
-        ("onExitCode", &rule.on_exit_code, true),
-    ];
-    for (member, pattern, numeric) in members {
-        let Some(pattern) = pattern else { continue };
-        let fixed = pattern.strip_suffix('*').unwrap_or(pattern);
-        let long = pattern.chars().count() > batchyard_model::limits::MAX_EXIT_PATTERN;
-        if long || fixed.contains('*') || (numeric && !digits(fixed)) || pattern.is_empty() {
-            return Err(ApiError::wrapped(format!(
-                "retryStrategy.evaluateOnExit[{index}].{member} must be {} of at most 512 characters that may end in *, got {pattern:?}",
-                if numeric { "digits" } else { "a text" }
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The rule of `timeout` (spec jobs §7).
-pub fn check_timeout(timeout: &Option<JobTimeout>) -> Result<(), ApiError> {
-    match timeout.as_ref().and_then(|t| t.attempt_duration_seconds).filter(|s| *s < MIN_TIMEOUT_SECONDS) {
-        Some(s) => {
-            Err(ApiError::wrapped(format!("timeout.attemptDurationSeconds must be at least 60, got {s}")))
-        }
-        None => Ok(()),
-    }
+fn with_tags(reader: &Reader, row: resource::JobDefinition) -> Result<Shown, StoreError> {
+    let tags = reader.tags(TagOwner::JobDefinition, row.id.0)?;
+    Ok((row, tags))
 }

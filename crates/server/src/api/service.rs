@@ -154,7 +154,9 @@ impl Service {
             B::DescribeJobs => run(body, |i| self.describe_jobs(i)).await,
             B::ListJobs => run(body, |i| self.list_jobs(i)).await,
             B::CancelJob => run(body, |i| self.cancel_job(i)).await,
+            B::CancelJobs => run(body, |i| self.cancel_jobs(i, by)).await,
             B::TerminateJob => run(body, |i| self.terminate_job(i)).await,
+            B::TerminateJobs => run(body, |i| self.terminate_jobs(i, by)).await,
             other => Err(not_yet(other.operation().name)),
         }
     }

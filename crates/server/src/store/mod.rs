@@ -7,6 +7,7 @@
 mod beside;
 mod checkpoint;
 mod codec;
+mod listing;
 mod logs;
 mod pool;
 mod read;
@@ -18,9 +19,10 @@ mod write;
 mod tests;
 
 pub use beside::{TagChange, TagOwner, Write, Written};
+pub use listing::{JobSummaryRecord, Listing, Position, Selection};
 pub use logs::{Catalog, LogStreamRow};
 pub use pool::Readers;
-pub use read::{AttemptRecord, DefinitionQuery, JobPage, JobRecord, JobSummaryRecord, Reader};
+pub use read::{AttemptRecord, DefinitionQuery, JobRecord, Reader};
 pub use write::Writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};

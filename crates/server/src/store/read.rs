@@ -5,7 +5,6 @@
 use super::StoreError;
 use super::beside::{TagOwner, tags_of};
 use super::restore::{attempt, compute_environment, hot, job_queue, scheduling_policy};
-use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, JobId, JobUuid, QueueId};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
@@ -39,36 +38,6 @@ pub struct JobRecord {
 
 /// An attempt as rows tell it.
 pub type AttemptRecord = AttemptRow;
-
-/// A job as a listing shows it.
-#[derive(Debug, Clone)]
-pub struct JobSummaryRecord {
-    /// How it stands.
-    pub hot: JobHot,
-    /// Public id.
-    pub uuid: JobUuid,
-    /// `jobName`.
-    pub name: Arc<str>,
-    /// `createdAt`.
-    pub created_ms: i64,
-    /// Name and revision of its definition.
-    pub definition: (Arc<str>, u32),
-    /// The newest attempt's containers, when it has ended.
-    pub last_attempt: Option<AttemptRow>,
-}
-
-/// One page of a queue's jobs.
-#[derive(Debug, Clone, Copy)]
-pub struct JobPage {
-    /// The queue.
-    pub queue: QueueId,
-    /// The state.
-    pub status: JobStatus,
-    /// Only jobs older than this one; newest first.
-    pub before: Option<JobId>,
-    /// Rows at most.
-    pub limit: u32,
-}
 
 /// Which definitions.
 #[derive(Debug, Clone, Default)]
@@ -245,30 +214,6 @@ impl Reader {
             job.attempts = self.rows(sql, [job.hot.id.0], attempt)?;
         }
         Ok(Some(job))
-    }
-
-    /// One page of a queue's jobs in one state, newest first.
-    pub fn jobs(&self, page: &JobPage) -> Result<Vec<JobSummaryRecord>, StoreError> {
-        let sql = "SELECT job.*, d.name AS d_name, d.revision AS d_revision FROM job
-                   JOIN job_definition d ON d.id = job.definition
-                   WHERE job.queue = ?1 AND job.status = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
-        let before = page.before.map_or(i64::MAX, |b| b.0);
-        let read = |row: &Row<'_>| {
-            Ok(JobSummaryRecord {
-                hot: hot(row)?,
-                uuid: JobUuid(row.get("uuid")?),
-                name: row.get("name")?,
-                created_ms: row.get("created_ms")?,
-                definition: (row.get("d_name")?, row.get("d_revision")?),
-                last_attempt: None,
-            })
-        };
-        let mut jobs = self.rows(sql, params![page.queue.0, page.status as i64, before, page.limit], read)?;
-        for job in jobs.iter_mut().filter(|j| j.hot.attempts > 0) {
-            let sql = "SELECT * FROM attempt WHERE job = ?1 AND attempt = ?2";
-            job.last_attempt = self.rows(sql, params![job.hot.id.0, job.hot.attempts], attempt)?.pop();
-        }
-        Ok(jobs)
     }
 }
 

@@ -152,7 +152,7 @@ CREATE TABLE tag_set (
 -- The filters of ListJobs; each ends in the row id, which rises with creation.
 ALTER TABLE job ADD COLUMN share_identifier TEXT;
 CREATE INDEX job_by_creation ON job (queue, created_ms);
-CREATE INDEX job_by_name ON job (queue, name COLLATE NOCASE, created_ms);
+CREATE INDEX job_by_name ON job (queue, name COLLATE NOCASE, id DESC);
 CREATE INDEX job_by_definition ON job (queue, definition);
 CREATE INDEX job_by_share ON job (queue, share_identifier, status) WHERE share_identifier IS NOT NULL;
 ";

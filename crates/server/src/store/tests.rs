@@ -1,6 +1,6 @@
 //! What is committed is read back as it was; what is not ours or not whole is refused.
 
-use super::{Catalog, DefinitionQuery, JobPage, LogStreamRow, Readers, Store, StoreError, schema};
+use super::{Catalog, DefinitionQuery, LogStreamRow, Readers, Store, StoreError, schema};
 use super::{TagChange, TagOwner, Write, Written};
 use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
 use batchyard_engine::JobStatus;
@@ -161,16 +161,13 @@ fn open_rows_come_back_as_they_were_committed() {
 }
 
 #[test]
-fn listings_read_one_page_newest_first() {
+fn a_job_comes_with_its_attempts() {
     let folder = Folder::new();
     let (store, mut writer) = Store::open(folder.path()).unwrap();
     let mut changes = vec![Change::PutJobQueue(queue()), Change::InsertJobDefinition(definition(1))];
     changes.extend((1..=5).map(|i| Change::InsertJob(Box::new(job(i)), hot(i, JobStatus::Runnable))));
     writer.commit(&changes, &[], &[]).unwrap();
     let reader = store.reader().unwrap();
-    let page = JobPage { queue: QueueId(1), status: JobStatus::Runnable, before: Some(JobId(5)), limit: 2 };
-    let ids: Vec<i64> = reader.jobs(&page).unwrap().iter().map(|j| j.hot.id.0).collect();
-    assert_eq!(ids, [4, 3]);
     let ended = AttemptRow {
         stopped_ms: Some(2),
         containers: vec![ContainerResult {

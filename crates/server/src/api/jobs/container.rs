@@ -2,8 +2,10 @@
 //!
 //! Never here: vCPUs and memory (`requirements`), what this version can't do (`unbuilt`).
 
+use crate::api::input::required;
 use crate::error::ApiError;
 use batchyard_model::batch::*;
+use batchyard_model::limits::MAX_IMAGE_NAME;
 
 /// The names of `ulimits` (spec jobs §6.2).
 const ULIMITS: [&str; 15] = [
@@ -23,18 +25,31 @@ const ULIMITS: [&str; 15] = [
     "sigpending",
     "stack",
 ];
-/// Most characters of `user`.
-const USER_MAX: usize = 255;
+/// Most characters of a part of `user`, as AWS's own pattern has it (spec jobs §2.5).
+const USER_PART_MAX: usize = 31;
 
-/// Checks what a definition's container holds apart from sizes and volumes' names.
-pub fn check(container: &ContainerProperties) -> Result<(), ApiError> {
-    const AT: &str = "containerProperties";
-    check_command(container.command.as_deref().unwrap_or_default(), &format!("{AT}.command"))?;
-    check_paths(container)?;
+/// Checks what a definition's container holds apart from sizes and volumes. `at` is what the container is called to
+/// its sender, such as `containerProperties`.
+pub fn check(container: &ContainerProperties, at: &str) -> Result<(), ApiError> {
+    check_image(required(&container.image, &format!("{at}.image"))?, at)?;
+    check_command(container.command.as_deref().unwrap_or_default(), &format!("{at}.command"))?;
+    check_paths(container, at)?;
+    check_environment(container.environment.as_deref().unwrap_or_default())?;
     let list = container.resource_requirements.as_deref().unwrap_or_default();
-    check_types(list, &format!("{AT}.resourceRequirements"))?;
-    container.ulimits.iter().flatten().try_for_each(check_ulimit)?;
+    check_types(list, &format!("{at}.resourceRequirements"))?;
+    check_ulimits(container.ulimits.as_deref().unwrap_or_default())?;
     check_user(container.user.as_deref().unwrap_or_default())
+}
+
+/// Letters, digits and what names, tags and digests of images are made of (spec jobs §6.2).
+fn check_image(image: &str, at: &str) -> Result<(), ApiError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_:./#@".contains(c);
+    if !image.is_empty() && image.chars().count() <= MAX_IMAGE_NAME && image.chars().all(fits) {
+        return Ok(());
+    }
+    Err(ApiError::wrapped(format!(
+        "{at}.image must be 1 to {MAX_IMAGE_NAME} letters, digits and characters of -_:./#@, got {image:?}"
+    )))
 }
 
 /// Names beginning AWS_BATCH are Batch's own.
@@ -89,7 +104,7 @@ fn nul(member: &str) -> ApiError {
     ApiError::wrapped(format!("{member} must not contain a NUL character"))
 }
 
-fn check_paths(container: &ContainerProperties) -> Result<(), ApiError> {
+fn check_paths(container: &ContainerProperties, at: &str) -> Result<(), ApiError> {
     let has_nul = |path: Option<&String>| path.is_some_and(|p| p.contains('\0'));
     let tmpfs = container.linux_parameters.as_ref().and_then(|l| l.tmpfs.as_deref()).unwrap_or_default();
     let mut volumes = container.volumes.iter().flatten();
@@ -103,9 +118,21 @@ fn check_paths(container: &ContainerProperties) -> Result<(), ApiError> {
         (tmpfs.iter().any(|t| has_nul(t.container_path.as_ref())), "linuxParameters.tmpfs.containerPath"),
     ];
     match found.iter().find(|(bad, _)| *bad) {
-        Some((_, member)) => Err(nul(&format!("containerProperties.{member}"))),
+        Some((_, member)) => Err(nul(&format!("{at}.{member}"))),
         None => Ok(()),
     }
+}
+
+/// Each name at most once: which of two would count is not said.
+fn check_ulimits(limits: &[Ulimit]) -> Result<(), ApiError> {
+    for (i, limit) in limits.iter().enumerate() {
+        if limits[..i].iter().any(|earlier| earlier.name == limit.name) {
+            let name = limit.name.as_deref().unwrap_or_default();
+            return Err(ApiError::wrapped(format!("ulimits: the limit {name} is given twice")));
+        }
+        check_ulimit(limit)?;
+    }
+    Ok(())
 }
 
 fn check_ulimit(limit: &Ulimit) -> Result<(), ApiError> {
@@ -130,18 +157,24 @@ fn check_ulimit(limit: &Ulimit) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// AWS's pattern for each part of `user[:group]`; ids match it too. Empty means the image's own.
 fn check_user(user: &str) -> Result<(), ApiError> {
-    if user.chars().count() > USER_MAX || user.contains(['\0', '\n', '\r']) {
-        return Err(ApiError::wrapped(format!(
-            "containerProperties.user must be one line of at most {USER_MAX} characters without NUL"
-        )));
+    let part = |part: &str| {
+        let first = part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        first && part.len() <= USER_PART_MAX && part.bytes().all(rest)
+    };
+    let fits = user.split_once(':').map_or_else(|| part(user), |(user, group)| part(user) && part(group));
+    if fits || user.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(ApiError::wrapped(format!("User '{user}' does not match regex")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use batchyard_engine::resource::Platform;
 
     /// What registration answers to a container that is fine but for this.
     fn text(change: impl FnOnce(&mut ContainerProperties)) -> String {
@@ -161,7 +194,7 @@ mod tests {
             ..Default::default()
         };
         change(&mut container);
-        let checked = super::super::definition::check(&container, &[]);
+        let checked = super::super::definition::check(&container, Platform::Ec2);
         checked.map_or_else(|e| e.message, |()| "fine".to_string())
     }
 
@@ -214,12 +247,33 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_a_short_line() {
+    fn a_limit_counts_once() {
+        let limit = Ulimit { name: Some("core".into()), soft_limit: Some(0), hard_limit: Some(0) };
+        let twice = |c: &mut ContainerProperties| c.ulimits = Some(vec![limit.clone(), limit]);
+        assert_eq!(text(twice), "ulimits: the limit core is given twice");
+    }
+
+    /// Spec jobs §2.5, §6.2: AWS's text and pattern, and the forms with a group that ECS takes.
+    #[test]
+    fn users_match_awss_pattern() {
         let user = |user: &str| text(|c| c.user = Some(user.into()));
-        assert_eq!(user("1000:1000"), "fine");
-        assert_eq!(user(&"u".repeat(255)), "fine");
-        for bad in ["u".repeat(256), "a\0".into(), "root\nuser".into()] {
-            assert!(user(&bad).starts_with("containerProperties.user must be"), "{bad:?}");
+        for good in ["1000:1000", "nobody", "_a-b", "0", "", "www-data:www-data", &"u".repeat(31)] {
+            assert_eq!(user(good), "fine", "{good}");
+        }
+        for bad in ["Root", "a b", "a\0", "root\nuser", "-a", ":1", "1:", "1:2:3", "ü", &"u".repeat(32)] {
+            assert_eq!(user(bad), format!("User '{bad}' does not match regex"));
+        }
+    }
+
+    #[test]
+    fn images_are_names() {
+        let image = |image: &str| text(|c| c.image = Some(image.into()));
+        let digest = format!("r.example:5000/a/b_c@sha256:{}", "0".repeat(64));
+        for good in ["a", "r.example:5000/a/b_c:1.0", &digest, &"i".repeat(255)] {
+            assert_eq!(image(good), "fine", "{good}");
+        }
+        for bad in ["", "a b", "ä", "a\nb", "a;b", &"i".repeat(256)] {
+            assert!(image(bad).starts_with("containerProperties.image must be"), "{bad}");
         }
     }
 }

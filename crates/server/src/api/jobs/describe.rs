@@ -1,43 +1,54 @@
 //! DescribeJobs in AWS's shape for every state (spec jobs §1.3). Never here: anything but reading.
 
-use super::{log_target, stream_name};
+use super::ecs::UNNAMED;
+use super::{log_target, single, stream_name};
 use crate::api::service::{EnvironmentName, Service};
 use crate::error::ApiError;
-use crate::store::{JobRecord, TagOwner};
+use crate::store::{JobRecord, Reader, TagOwner};
 use batchyard_engine::change::AttemptRow;
 use batchyard_engine::{JobStatus, JobUuid};
-use batchyard_model::arn::ecs_task;
+use batchyard_model::arn::{Arn, ArnResource, ecs_task};
 use batchyard_model::batch::*;
 use batchyard_model::ids::TaskId;
 use batchyard_model::limits::MAX_DESCRIBE;
 
-/// The job that an id or ARN names, if any job can be named so.
-pub fn job_uuid(text: &str) -> Option<JobUuid> {
-    let id = text.rsplit_once(":job/").map_or(text, |(_, id)| id);
-    id.parse().ok()
-}
-
 impl Service {
+    /// The job that an id, or an ARN of this account and Region, names; none when no job here can be named so, as no
+    /// child of an array and no node can.
+    pub(super) fn job_named(&self, text: &str) -> Option<JobUuid> {
+        let id = match text.parse() {
+            Ok(Arn { resource: ArnResource::Job(id), region, account }) => {
+                (region == self.region && account == self.account).then_some(id)?
+            }
+            Ok(_) => return None,
+            Err(_) => text.parse().ok()?,
+        };
+        id.is_whole().then(|| JobUuid(id.uuid.as_u128().to_be_bytes()))
+    }
+
     pub(in crate::api) async fn describe_jobs(
         &self,
         input: DescribeJobsRequest,
     ) -> Result<DescribeJobsResponse, ApiError> {
         let names = input.jobs.unwrap_or_default();
         if names.len() > MAX_DESCRIBE {
-            return Err(ApiError::wrapped(format!("Maximum number of jobs supported is  {MAX_DESCRIBE} .")));
+            return Err(ApiError::wrapped(format!("Maximum number of jobs supported is  {MAX_DESCRIBE}")));
         }
-        let mut uuids: Vec<JobUuid> = names.iter().filter_map(|n| job_uuid(n)).collect();
+        let mut uuids: Vec<JobUuid> = names.iter().filter_map(|n| self.job_named(n)).collect();
         let mut seen = std::collections::HashSet::new();
         uuids.retain(|u| seen.insert(*u));
-        let read = move |r: &crate::store::Reader| {
-            uuids.iter().filter_map(|u| r.job(*u).transpose()).collect::<Result<Vec<_>, _>>()
+        let read = move |r: &Reader| {
+            let found = uuids.iter().filter_map(|u| r.job(*u).transpose());
+            let with_tags = |job: JobRecord| Ok((r.tags(TagOwner::Job, job.hot.id.0)?, job));
+            found.map(|job| job.and_then(with_tags)).collect::<Result<Vec<_>, _>>()
         };
-        let (mut jobs, mut ids) = (Vec::new(), Vec::new());
-        for record in self.readers.read(read).await? {
-            ids.push(record.hot.id.0);
-            jobs.push(self.job_detail(record).await?);
+        let mut jobs = Vec::new();
+        for (tags, record) in self.readers.read(read).await? {
+            let mut detail = self.job_detail(record).await?;
+            // Tags that were changed since count instead of those of the submission.
+            detail.tags = tags.or(detail.tags);
+            jobs.push(detail);
         }
-        self.show_tags(TagOwner::Job, ids.into_iter(), &mut jobs, |job| &mut job.tags).await?;
         Ok(DescribeJobsResponse { jobs: Some(jobs) })
     }
 
@@ -57,16 +68,18 @@ impl Service {
         detail.is_cancelled = hot.cancelled.then_some(true);
         detail.is_terminated = hot.terminated.is_some().then_some(true);
         let (_, prefix) = log_target(&detail);
+        let name = single(&detail).map_or_else(|| UNNAMED.to_string(), |s| s.name.to_string());
         let mut attempts = Vec::new();
         for attempt in &record.attempts {
             let environment = self.environment_name(attempt.environment).await?;
-            let shown = self.attempt_container(attempt, &environment, &prefix);
+            let shown = self.attempt_container(attempt, &environment, &prefix, &name);
             if attempt.attempt == hot.attempts && hot.status != JobStatus::Runnable {
                 show_current(&mut detail, &shown);
             }
             // An attempt is listed once it has ended.
             if attempt.stopped_ms.is_some() {
-                attempts.push(attempt_detail(attempt, shown));
+                let of_task = detail.container.is_none().then_some(name.as_str());
+                attempts.push(attempt_detail(attempt, shown, of_task));
             }
         }
         detail.attempts = Some(attempts);
@@ -78,11 +91,11 @@ impl Service {
         attempt: &AttemptRow,
         environment: &EnvironmentName,
         prefix: &str,
+        name: &str,
     ) -> AttemptContainerDetail {
         let (region, account) = (&self.region, &self.account);
         let task = u128::from_be_bytes(attempt.task.0);
         let result = attempt.containers.first();
-        let name = result.map_or("default", |c| &*c.name);
         AttemptContainerDetail {
             exit_code: result.and_then(|c| c.exit_code),
             log_stream_name: attempt.started_ms.map(|_| stream_name(prefix, name, &attempt.task)),
@@ -96,19 +109,49 @@ impl Service {
 
 /// The newest attempt also shows in the job's own container.
 fn show_current(detail: &mut JobDetail, shown: &AttemptContainerDetail) {
-    let Some(container) = &mut detail.container else { return };
-    container.exit_code = shown.exit_code;
-    container.reason.clone_from(&shown.reason);
-    container.log_stream_name.clone_from(&shown.log_stream_name);
-    container.task_arn.clone_from(&shown.task_arn);
+    if let Some(container) = &mut detail.container {
+        container.exit_code = shown.exit_code;
+        container.reason.clone_from(&shown.reason);
+        container.log_stream_name.clone_from(&shown.log_stream_name);
+        container.task_arn.clone_from(&shown.task_arn);
+    }
+    let tasks = detail.ecs_properties.as_mut().and_then(|e| e.task_properties.as_mut());
+    let Some(task) = tasks.and_then(|t| t.first_mut()) else { return };
+    task.task_arn.clone_from(&shown.task_arn);
+    if let Some(container) = task.containers.as_mut().and_then(|c| c.first_mut()) {
+        container.exit_code = shown.exit_code;
+        container.reason.clone_from(&shown.reason);
+        container.log_stream_name.clone_from(&shown.log_stream_name);
+    }
 }
 
-fn attempt_detail(attempt: &AttemptRow, container: AttemptContainerDetail) -> AttemptDetail {
-    AttemptDetail {
-        container: Some(container),
+/// An attempt. A job of `ecsProperties` shows it as a task whose container has this name (spec jobs §1.3).
+fn attempt_detail(
+    attempt: &AttemptRow,
+    container: AttemptContainerDetail,
+    of_task: Option<&str>,
+) -> AttemptDetail {
+    let mut detail = AttemptDetail {
         started_at: attempt.started_ms,
         status_reason: attempt.status_reason.as_deref().map(str::to_string),
         stopped_at: attempt.stopped_ms,
         ..AttemptDetail::default()
-    }
+    };
+    let Some(name) = of_task else {
+        detail.container = Some(container);
+        return detail;
+    };
+    let shown = AttemptTaskContainerDetails {
+        exit_code: container.exit_code,
+        log_stream_name: container.log_stream_name,
+        name: Some(name.to_string()),
+        network_interfaces: container.network_interfaces,
+        reason: container.reason,
+    };
+    detail.task_properties = Some(vec![AttemptEcsTaskDetails {
+        containers: Some(vec![shown]),
+        task_arn: container.task_arn,
+        ..AttemptEcsTaskDetails::default()
+    }]);
+    detail
 }

@@ -3,22 +3,33 @@
 //! The body of a job's row is its JobDetail as it was submitted; what changes is filled in from columns when it is
 //! read. Never here: what happens to a job; the engine decides that.
 
+mod bulk;
 mod container;
 pub mod definition;
 mod describe;
+pub mod ecs;
+mod fargate;
 mod list;
-mod merge;
+mod list_token;
+pub mod merge;
+mod merge_ecs;
 pub mod requirements;
+mod single;
 mod stop;
+mod submission;
 mod submit;
 mod unbuilt;
+mod volumes;
 
+pub use single::single;
+pub use submission::needs;
 pub use submit::{check_size, not_a_definition};
 
 /// The log group and the first part of the log stream's name of a job's containers (spec jobs §1.4).
 pub fn log_target(detail: &batchyard_model::batch::JobDetail) -> (String, String) {
-    let container = detail.container.as_ref();
-    let options = container.and_then(|c| c.log_configuration.as_ref()).and_then(|l| l.options.as_ref());
+    let single = single(detail);
+    let options = single.as_ref().and_then(|s| s.container.log_configuration.as_ref());
+    let options = options.and_then(|l| l.options.as_ref());
     let option = |name: &str| options.and_then(|o| o.get(name)).filter(|v| !v.is_empty()).cloned();
     let group = option("awslogs-group").unwrap_or_else(|| DEFAULT_GROUP.to_string());
     let definition = detail.job_definition.as_deref().unwrap_or_default();

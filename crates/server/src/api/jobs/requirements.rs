@@ -19,17 +19,49 @@ const FARGATE: [(u32, u32, u32, u32); 6] = [
 
 /// The platform of a definition: EC2 when none is named.
 pub fn platform(capabilities: &[String]) -> Result<Platform, ApiError> {
-    match capabilities.first().map(String::as_str) {
-        None | Some("EC2") => Ok(Platform::Ec2),
-        Some("FARGATE") => Ok(Platform::Fargate),
-        Some(other) => Err(ApiError::client(format!(
-            "platform capability {other} does not work in this version of Batchyard"
+    match capabilities {
+        [] => Ok(Platform::Ec2),
+        [one] => match one.as_str() {
+            "EC2" => Ok(Platform::Ec2),
+            "FARGATE" => Ok(Platform::Fargate),
+            "MANAGED_INSTANCES" => Ok(Platform::ManagedInstances),
+            other => Err(ApiError::wrapped(format!("platformCapabilities: there is no capability {other}"))),
+        },
+        several => Err(ApiError::wrapped(format!(
+            "platformCapabilities must name one capability, got {}",
+            several.join(", ")
         ))),
     }
 }
 
 /// What an attempt needs, from `resourceRequirements` and the deprecated `vcpus` and `memory`.
 pub fn needs(
+    list: &[ResourceRequirement],
+    vcpus: Option<i32>,
+    memory: Option<i32>,
+    platform: Platform,
+) -> Result<Needs, ApiError> {
+    on(platform, amounts(list, vcpus, memory, platform)?)
+}
+
+/// What the containers of one task need together; Fargate's sizes are those of tasks (spec jobs §6.2).
+pub fn task_needs<'a>(
+    containers: impl Iterator<Item = &'a [ResourceRequirement]>,
+    platform: Platform,
+) -> Result<Needs, ApiError> {
+    let mut sum = Needs::default();
+    for list in containers {
+        let one = amounts(list, None, None, platform)?;
+        let too_much = || ApiError::wrapped("resourceRequirements of all containers together are too large");
+        sum.vcpus_milli = sum.vcpus_milli.checked_add(one.vcpus_milli).ok_or_else(too_much)?;
+        sum.memory_mib = sum.memory_mib.checked_add(one.memory_mib).ok_or_else(too_much)?;
+        sum.gpus = sum.gpus.checked_add(one.gpus).ok_or_else(too_much)?;
+    }
+    on(platform, sum)
+}
+
+/// What one container asks for.
+fn amounts(
     list: &[ResourceRequirement],
     vcpus: Option<i32>,
     memory: Option<i32>,
@@ -43,6 +75,9 @@ pub fn needs(
     let memory_text = memory_text.ok_or_else(|| ApiError::wrapped("Memory is not provided."))?;
     let vcpus_milli = milli(&vcpu_text)
         .ok_or_else(|| ApiError::wrapped(format!("VCPU must be a positive number, got {vcpu_text}")))?;
+    if platform == Platform::Ec2 && vcpus_milli % 1000 != 0 {
+        return Err(ApiError::wrapped(format!("VCPU must be a whole number for EC2, got {vcpu_text}")));
+    }
     let memory_mib: i64 = whole(&memory_text)
         .ok_or_else(|| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
     if memory_mib < i64::from(MIN_MEMORY_MIB) {
@@ -50,20 +85,24 @@ pub fn needs(
             "Memory must be at least {MIN_MEMORY_MIB} Mib, got {memory_mib} Mib."
         )));
     }
-    let memory_mib = u32::try_from(memory_mib)
-        .map_err(|_| ApiError::wrapped(format!("MEMORY must be below 4194304 Mib, got {memory_mib} Mib.")))?;
+    let memory_mib = u32::try_from(memory_mib).map_err(|_| {
+        ApiError::wrapped(format!("MEMORY must be below 4294967296 Mib, got {memory_mib} Mib."))
+    })?;
     let gpus = find("GPU").map_or(Some(0), whole::<u16>);
     let gpus = gpus.ok_or_else(|| ApiError::wrapped("GPU must be a whole number"))?;
-    match platform {
-        Platform::Fargate if !is_fargate_size(vcpus_milli, memory_mib) => Err(ApiError::wrapped(format!(
-            "Fargate resource requirements ({:.2} vCPU, {memory_mib} MiB) not valid.",
-            f64::from(vcpus_milli) / 1000.0
-        ))),
-        Platform::Ec2 if vcpus_milli % 1000 != 0 => {
-            Err(ApiError::wrapped(format!("VCPU must be a whole number for EC2, got {vcpu_text}")))
-        }
-        _ => Ok(Needs { vcpus_milli, memory_mib, gpus }),
+    Ok(Needs { vcpus_milli, memory_mib, gpus })
+}
+
+/// Fargate has few sizes.
+fn on(platform: Platform, needs: Needs) -> Result<Needs, ApiError> {
+    if platform == Platform::Fargate && !is_fargate_size(needs.vcpus_milli, needs.memory_mib) {
+        return Err(ApiError::wrapped(format!(
+            "Fargate resource requirements ({:.2} vCPU, {} MiB) not valid.",
+            f64::from(needs.vcpus_milli) / 1000.0,
+            needs.memory_mib
+        )));
     }
+    Ok(needs)
 }
 
 /// Rust takes a plus sign, AWS does not.
@@ -132,6 +171,30 @@ mod tests {
             assert!(text(&list("1", bad), Platform::Ec2).starts_with("MEMORY must"), "{bad}");
         }
         assert!(text(&list("0.5", "64"), Platform::Ec2).starts_with("VCPU must be a whole number"));
+    }
+
+    /// Spec jobs §6.2: on Fargate the sum over a task's containers is a legal pair, not each.
+    #[test]
+    fn the_containers_of_a_task_are_added_up() {
+        let (half, quarter) = (list("0.5", "1024"), list("0.25", "256"));
+        let sum = |lists: &[&[ResourceRequirement]], platform| {
+            task_needs(lists.iter().copied(), platform)
+                .map_or_else(|e| e.message, |n| format!("{} {}", n.vcpus_milli, n.memory_mib))
+        };
+        assert_eq!(sum(&[&half, &half], Platform::Fargate), "1000 2048");
+        assert!(sum(&[&half, &quarter], Platform::Fargate).contains("(0.75 vCPU, 1280 MiB) not valid"));
+        assert!(sum(&[&half, &half], Platform::Ec2).starts_with("VCPU must be a whole number"));
+        let huge = list("1", "4000000000");
+        assert!(sum(&[&huge, &huge], Platform::Ec2).contains("too large"));
+        assert!(text(&list("1", "4294967296"), Platform::Ec2).starts_with("MEMORY must be below"));
+    }
+
+    #[test]
+    fn a_definition_has_one_platform() {
+        let of = |list: &[&str]| platform(&list.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&[]), Ok(Platform::Ec2));
+        assert_eq!(of(&["FARGATE"]), Ok(Platform::Fargate));
+        assert!(of(&["EC2", "FARGATE"]).unwrap_err().message.contains("one capability"));
     }
 
     #[test]

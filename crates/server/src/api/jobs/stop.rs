@@ -5,7 +5,7 @@ use crate::api::refused;
 use crate::api::service::Service;
 use crate::error::ApiError;
 use batchyard_engine::input::StopRequest;
-use batchyard_engine::{Command, JobUuid, Reply};
+use batchyard_engine::{Command, Reply};
 use batchyard_model::batch::*;
 use batchyard_model::limits::MAX_REASON;
 
@@ -14,9 +14,7 @@ impl Service {
         &self,
         input: CancelJobRequest,
     ) -> Result<CancelJobResponse, ApiError> {
-        if let Some(request) = request(&input.job_id, &input.reason)? {
-            answered(self.core.command(Command::Cancel(request)).await?)?;
-        }
+        self.stop(&input.job_id, &input.reason, "an", Command::Cancel).await?;
         Ok(CancelJobResponse::default())
     }
 
@@ -24,29 +22,44 @@ impl Service {
         &self,
         input: TerminateJobRequest,
     ) -> Result<TerminateJobResponse, ApiError> {
-        if let Some(request) = request(&input.job_id, &input.reason)? {
-            answered(self.core.command(Command::Terminate(request)).await?)?;
-        }
+        self.stop(&input.job_id, &input.reason, "a", Command::Terminate).await?;
         Ok(TerminateJobResponse::default())
+    }
+
+    /// An id that no job here has is no error: the job may be long gone. `article` is the one of AWS's text.
+    async fn stop(
+        &self,
+        id: &Option<String>,
+        reason: &Option<String>,
+        article: &str,
+        command: fn(StopRequest) -> Command,
+    ) -> Result<(), ApiError> {
+        let (id, reason) = (required(id, "jobId")?, required(reason, "reason")?);
+        let given = [("jobId", id), ("reason", reason)];
+        if let Some((member, _)) = given.iter().find(|(_, text)| text.is_empty()) {
+            return Err(ApiError::client(format!(
+                "'{member}' is a required field (cannot be {article} empty string)"
+            )));
+        }
+        check_reason(reason)?;
+        let Some(job) = self.job_named(id) else { return Ok(()) };
+        answered(self.core.command(command(StopRequest { job, reason: reason.as_str().into() })).await?)
     }
 }
 
-fn answered(reply: Reply) -> Result<(), ApiError> {
+/// The length of the caller's words.
+pub fn check_reason(reason: &str) -> Result<(), ApiError> {
+    let count = reason.chars().count();
+    if (1..=MAX_REASON).contains(&count) {
+        return Ok(());
+    }
+    Err(ApiError::wrapped(format!("reason must have 1 to {MAX_REASON} characters, got {count}")))
+}
+
+/// What the engine made of it.
+pub fn answered(reply: Reply) -> Result<(), ApiError> {
     match reply {
         Reply::Refused(refusal) => Err(refused(refusal)),
         _ => Ok(()),
     }
-}
-
-/// Nothing for an id that no job can have: an unknown id is no error.
-fn request(id: &Option<String>, reason: &Option<String>) -> Result<Option<StopRequest>, ApiError> {
-    let id = required(id, "jobId")?;
-    let reason = required(reason, "reason")?;
-    if id.is_empty() {
-        return Err(ApiError::wrapped("jobId must not be empty"));
-    }
-    if reason.is_empty() || reason.chars().count() > MAX_REASON {
-        return Err(ApiError::wrapped(format!("reason must have 1 to {MAX_REASON} characters")));
-    }
-    Ok(super::describe::job_uuid(id).map(|job: JobUuid| StopRequest { job, reason: reason.as_str().into() }))
 }

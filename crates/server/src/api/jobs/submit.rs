@@ -1,21 +1,19 @@
 //! SubmitJob (spec jobs §2). Never here: placing the job; the engine does that in the same commit when there is room.
 
-use super::{merge, requirements, unbuilt};
-use crate::api::input::{check_tags, required};
-use crate::api::job_definitions::{check_retry, check_timeout, has_consumables, shown_retry};
-use crate::api::known::Definition;
+use super::submission;
+use crate::api::input::required;
+use crate::api::known::{Definition, Queue};
 use crate::api::service::Service;
 use crate::api::{STALE_TRIES, contended, refused, unexpected};
 use crate::error::ApiError;
 use crate::iam::Principal;
-use batchyard_engine::input::Submission;
-use batchyard_engine::job::retry::{RetryRule, RetryStrategy as Retry};
-use batchyard_engine::resource::Needs;
+use crate::store::TagOwner;
 use batchyard_engine::{Command, JobUuid, RefusalKind, Reply};
 use batchyard_model::arn::{Arn, ArnKind, DefinitionReference, name_or_arn};
 use batchyard_model::batch::*;
 use batchyard_model::ids;
 use batchyard_model::limits::MAX_SUBMIT_JOB_BYTES;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Refuses a submission that is too large (spec jobs §2.5).
@@ -38,25 +36,23 @@ impl Service {
         input: SubmitJobRequest,
         by: &Principal,
     ) -> Result<SubmitJobResponse, ApiError> {
-        check(&input)?;
+        submission::check(&input)?;
         for _ in 0..STALE_TRIES {
             let (queue_name, queue) = self.submitted_queue(&input).await?;
             let definition = self.submitted_definition(&input).await?;
             let uuid = uuid::Uuid::new_v4();
-            let arn = Arn::job(
-                &self.region,
-                &self.account,
-                ids::JobId::whole(ids::Uuid::from_u128(uuid.as_u128())),
-            );
-            let arn = arn.to_string();
-            let (detail, needs) = merged(&input, &definition)?;
-            let detail = JobDetail {
-                job_arn: Some(arn.clone()),
-                job_definition: Some(definition.arn.clone()),
-                job_queue: Some(queue.arn.clone()),
-                ..detail
-            };
-            let submission = submission(&input, &detail, needs, by, (queue.id, definition.id, uuid))?;
+            let id = ids::JobId::whole(ids::Uuid::from_u128(uuid.as_u128()));
+            let arn = Arn::job(&self.region, &self.account, id).to_string();
+            let mut merged = submission::merged(&input, &definition)?;
+            merged.detail.job_arn = Some(arn.clone());
+            merged.detail.job_definition = Some(definition.arn.clone());
+            merged.detail.job_queue = Some(queue.arn.clone());
+            let ids = (queue.id, definition.id, JobUuid(*uuid.as_bytes()));
+            let mut submission = submission::submission(&input, &merged, by, ids);
+            if merged.detail.propagate_tags == Some(true) {
+                let tags = self.tags_of(&definition).await?;
+                submission.fails = submission::too_many_tags(&input, &tags).map(Into::into);
+            }
             match self.core.command(Command::Submit(Box::new(submission))).await? {
                 Reply::Job(_) => {
                     return Ok(SubmitJobResponse {
@@ -83,10 +79,7 @@ impl Service {
         Err(contended())
     }
 
-    async fn submitted_queue(
-        &self,
-        input: &SubmitJobRequest,
-    ) -> Result<(String, Arc<crate::api::known::Queue>), ApiError> {
+    async fn submitted_queue(&self, input: &SubmitJobRequest) -> Result<(String, Arc<Queue>), ApiError> {
         let text = required(&input.job_queue, "jobQueue")?;
         let reference = name_or_arn(ArnKind::JobQueue, text).map_err(|_| not_a_definition(text))?;
         let missing = || ApiError::client(format!("JobQueue {text} not found."));
@@ -95,6 +88,13 @@ impl Service {
         }
         let queue = self.queue(&reference.name).await?.ok_or_else(missing)?;
         Ok((reference.name, queue))
+    }
+
+    /// The definition's tags as they are now: they can be changed after its registration.
+    async fn tags_of(&self, definition: &Definition) -> Result<BTreeMap<String, String>, ApiError> {
+        let id = definition.id.0;
+        let changed = self.readers.read(move |r| r.tags(TagOwner::JobDefinition, id)).await?;
+        Ok(changed.or_else(|| definition.definition.tags.clone()).unwrap_or_default())
     }
 
     async fn submitted_definition(&self, input: &SubmitJobRequest) -> Result<Arc<Definition>, ApiError> {
@@ -116,132 +116,5 @@ impl Service {
                 "JobDefinition name {text} does not exist or is not in ACTIVE status"
             ))),
         }
-    }
-}
-
-/// What can be checked without looking anything up.
-fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
-    let name = required(&input.job_name, "jobName")?;
-    let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !first || !rest || name.len() > 128 {
-        return Err(ApiError::wrapped("Job name should match valid pattern"));
-    }
-    let dependencies = input.depends_on.as_deref().unwrap_or_default();
-    if dependencies.len() > batchyard_model::limits::MAX_DEPENDENCIES {
-        return Err(ApiError::wrapped("Job cannot have more than 20 dependencies"));
-    }
-    if input.share_identifier.is_some() || input.scheduling_priority_override.is_some() {
-        return Err(ApiError::client(
-            "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share scheduling policy.",
-        ));
-    }
-    let unbuilt = [
-        (input.array_properties.as_ref().is_some_and(|a| a.size.is_some()), "arrayProperties"),
-        (!dependencies.is_empty(), "dependsOn"),
-        (input.ecs_properties_override.is_some(), "ecsPropertiesOverride"),
-        (input.eks_properties_override.is_some(), "eksPropertiesOverride"),
-        (input.node_overrides.is_some(), "nodeOverrides"),
-        (
-            has_consumables(&input.consumable_resource_properties_override),
-            "consumableResourcePropertiesOverride",
-        ),
-    ];
-    if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
-        return Err(ApiError::client(format!("{what} does not work in this version of Batchyard")));
-    }
-    check_tags(&input.tags)?;
-    check_retry(&input.retry_strategy)?;
-    check_timeout(&input.timeout)
-}
-
-/// The job as DescribeJobs will show it, without what has columns of its own, and what each attempt needs.
-fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<(JobDetail, Needs), ApiError> {
-    let d = &definition.definition;
-    let properties = d.container_properties.as_ref().ok_or_else(ApiError::server)?;
-    let mut parameters = d.parameters.clone().unwrap_or_default();
-    parameters.extend(input.parameters.clone().unwrap_or_default());
-    let container = merge::container(properties, input.container_overrides.as_ref(), &parameters)?;
-    let platforms = d.platform_capabilities.clone().unwrap_or_default();
-    let list = container.resource_requirements.as_deref().unwrap_or_default();
-    let needs =
-        requirements::needs(list, container.vcpus, container.memory, requirements::platform(&platforms)?)?;
-    unbuilt::refuse(&container, needs)?;
-    check_log_group(&container)?;
-    let retry = input.retry_strategy.clone().or_else(|| d.retry_strategy.clone());
-    let detail = JobDetail {
-        container: Some(container),
-        depends_on: Some(Vec::new()),
-        eks_attempts: Some(Vec::new()),
-        parameters: Some(parameters),
-        platform_capabilities: Some(platforms),
-        propagate_tags: input.propagate_tags.or(d.propagate_tags),
-        retry_strategy: retry.map(shown_retry),
-        scheduling_priority: d.scheduling_priority,
-        tags: Some(input.tags.clone().unwrap_or_default()),
-        timeout: input.timeout.clone().or_else(|| d.timeout.clone()),
-        ..JobDetail::default()
-    };
-    Ok((detail, needs))
-}
-
-/// A group's name as CloudWatch Logs takes it: what breaks it could never be read back.
-fn check_log_group(container: &ContainerDetail) -> Result<(), ApiError> {
-    let options = container.log_configuration.as_ref().and_then(|l| l.options.as_ref());
-    let option = |name: &str| options.and_then(|o| o.get(name)).map(String::as_str).unwrap_or_default();
-    let (group, prefix) = (option("awslogs-group"), option("awslogs-stream-prefix"));
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
-    if group.len() > 512 || !group.chars().all(fits) {
-        return Err(ApiError::wrapped(format!("awslogs-group {group:?} is no name of a log group")));
-    }
-    if prefix.len() > 400 || prefix.contains([':', '*']) {
-        return Err(ApiError::wrapped(format!(
-            "awslogs-stream-prefix {prefix:?} is no part of a log stream's name"
-        )));
-    }
-    Ok(())
-}
-
-type Rows = (batchyard_engine::QueueId, batchyard_engine::DefinitionId, uuid::Uuid);
-
-fn submission(
-    input: &SubmitJobRequest,
-    detail: &JobDetail,
-    needs: Needs,
-    by: &Principal,
-    (queue, definition, uuid): Rows,
-) -> Result<Submission, ApiError> {
-    let platforms = detail.platform_capabilities.as_deref().unwrap_or_default();
-    let timeout = detail.timeout.as_ref().and_then(|t| t.attempt_duration_seconds);
-    Ok(Submission {
-        uuid: JobUuid(*uuid.as_bytes()),
-        name: input.job_name.as_deref().unwrap_or_default().into(),
-        queue,
-        definition,
-        platform: requirements::platform(platforms)?,
-        needs,
-        retry: detail.retry_strategy.as_ref().map(retry).unwrap_or_default(),
-        timeout_s: timeout.and_then(|t| u32::try_from(t).ok()),
-        share: input.share_identifier.as_deref().map(Into::into),
-        priority: detail.scheduling_priority.unwrap_or_default(),
-        overrides_priority: input.scheduling_priority_override.is_some(),
-        fails: None,
-        account: by.account.clone(),
-        submitter: by.arn.clone(),
-        body: serde_json::to_string(detail).expect("wire types are plain").into(),
-    })
-}
-
-fn retry(wire: &RetryStrategy) -> Retry {
-    let text = |t: &Option<String>| t.as_deref().map(Arc::from);
-    let rule = |r: &EvaluateOnExit| RetryRule {
-        retry: r.action.as_deref().is_some_and(|a| a.eq_ignore_ascii_case("RETRY")),
-        on_status_reason: text(&r.on_status_reason),
-        on_reason: text(&r.on_reason),
-        on_exit_code: text(&r.on_exit_code),
-    };
-    Retry {
-        attempts: wire.attempts.and_then(|a| u32::try_from(a).ok()).unwrap_or(1),
-        rules: wire.evaluate_on_exit.iter().flatten().map(rule).collect(),
     }
 }

@@ -2,15 +2,64 @@
 //!
 //! A line here goes when the thing is built. Never here: what the API itself forbids (`requirements`).
 
+use crate::api::job_definitions::has_consumables;
 use crate::error::ApiError;
 use batchyard_engine::resource::Needs;
 use batchyard_model::batch::*;
 
+/// Seconds between SIGTERM and SIGKILL of every container here, ECS's default.
+const STOP_TIMEOUT: i32 = 30;
 /// Options of the log driver `awslogs` that are honoured. A group is always made when it is missing.
 const LOG_OPTIONS: [&str; 4] =
     ["awslogs-group", "awslogs-stream-prefix", "awslogs-create-group", "awslogs-region"];
 /// What every tmpfs is here, and whether it may be written.
 const TMPFS_OPTIONS: [&str; 6] = ["ro", "rw", "nosuid", "nodev", "noexec", "defaults"];
+
+/// Refuses a definition of a kind that this version keeps and can't run.
+pub fn refuse_definition(definition: &JobDefinition) -> Result<(), ApiError> {
+    let platforms = definition.platform_capabilities.as_deref().unwrap_or_default();
+    let unbuilt = [
+        (definition.node_properties.is_some(), "nodeProperties (multi-node parallel jobs)"),
+        (definition.eks_properties.is_some(), "eksProperties"),
+        (has_consumables(&definition.consumable_resource_properties), "consumableResourceProperties"),
+        (platforms.iter().any(|p| p == "MANAGED_INSTANCES"), "the platform capability MANAGED_INSTANCES"),
+    ];
+    first(&unbuilt).map_or(Ok(()), |what| Err(refusal(&what)))
+}
+
+/// Refuses what is asked for at submission and can't be done.
+pub fn refuse_submission(input: &SubmitJobRequest) -> Result<(), ApiError> {
+    let unbuilt = [
+        (input.array_properties.as_ref().is_some_and(|a| a.size.is_some()), "arrayProperties"),
+        (input.depends_on.as_ref().is_some_and(|d| !d.is_empty()), "dependsOn"),
+        (input.eks_properties_override.is_some(), "eksPropertiesOverride"),
+        (input.node_overrides.is_some(), "nodeOverrides"),
+        (
+            has_consumables(&input.consumable_resource_properties_override),
+            "consumableResourcePropertiesOverride",
+        ),
+    ];
+    first(&unbuilt).map_or(Ok(()), |what| Err(refusal(&what)))
+}
+
+/// Refuses what this version can't do of a task of `ecsProperties`, apart from what its container asks for.
+pub fn refuse_task(task: &EcsTaskDetails) -> Result<(), ApiError> {
+    let containers = task.containers.as_deref().unwrap_or_default();
+    let shared = |mode: &Option<String>| mode.as_ref().is_some_and(|m| m != "task");
+    let firelens = |c: &TaskContainerDetails| c.firelens_configuration.is_some();
+    let unbuilt = [
+        (containers.len() > 1, "ecsProperties with several containers"),
+        // With one container its own namespace is its task's.
+        (shared(&task.ipc_mode), "ipcMode other than task"),
+        (shared(&task.pid_mode), "pidMode other than task"),
+        (containers.iter().any(firelens), "firelensConfiguration"),
+        (
+            containers.iter().any(|c| c.stop_timeout.is_some_and(|t| t != STOP_TIMEOUT)),
+            "stopTimeout other than 30",
+        ),
+    ];
+    first(&unbuilt).map_or(Ok(()), |what| Err(refusal(&what)))
+}
 
 /// Names the first thing that this version can't do.
 pub fn refuse(container: &ContainerDetail, needs: Needs) -> Result<(), ApiError> {
@@ -18,10 +67,11 @@ pub fn refuse(container: &ContainerDetail, needs: Needs) -> Result<(), ApiError>
         .or_else(|| linux(container.linux_parameters.as_ref()?))
         .or_else(|| logs(container.log_configuration.as_ref()?))
         .or_else(|| platform(container.runtime_platform.as_ref()?));
-    match unbuilt {
-        Some(what) => Err(ApiError::client(format!("{what} does not work in this version of Batchyard"))),
-        None => Ok(()),
-    }
+    unbuilt.map_or(Ok(()), |what| Err(refusal(&what)))
+}
+
+fn refusal(what: &str) -> ApiError {
+    ApiError::client(format!("{what} does not work in this version of Batchyard"))
 }
 
 fn resources(container: &ContainerDetail, needs: Needs) -> Option<String> {
@@ -86,6 +136,32 @@ mod tests {
 
     fn text(container: ContainerDetail) -> String {
         refuse(&container, Needs::default()).map_or_else(|e| e.message, |()| "fine".to_string())
+    }
+
+    #[test]
+    fn tasks_run_alone_and_with_the_usual_stop() {
+        let text = |task: serde_json::Value| {
+            let task: EcsTaskDetails = serde_json::from_value(task).unwrap();
+            refuse_task(&task).map_or_else(|e| e.message, |()| "fine".to_string())
+        };
+        let plain = serde_json::json!({"containers": [{"image": "i", "stopTimeout": 30, "startTimeout": 5}],
+            "ipcMode": "task", "pidMode": "task"});
+        assert_eq!(text(plain.clone()), "fine");
+        let with = |member: &str, value: serde_json::Value| {
+            let mut task = plain.clone();
+            task[member] = value;
+            text(task)
+        };
+        let one = |more: serde_json::Value| with("containers", serde_json::json!([more]));
+        assert!(with("pidMode", "host".into()).starts_with("pidMode"));
+        assert!(with("ipcMode", "none".into()).starts_with("ipcMode"));
+        assert!(
+            with("containers", serde_json::json!([{"image": "i"}, {"image": "i"}]))
+                .contains("several containers")
+        );
+        assert!(one(serde_json::json!({"image": "i", "stopTimeout": 31})).starts_with("stopTimeout"));
+        let firelens = serde_json::json!({"image": "i", "firelensConfiguration": {"type": "fluentd"}});
+        assert!(one(firelens).starts_with("firelensConfiguration"));
     }
 
     #[test]
