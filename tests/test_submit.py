@@ -191,6 +191,19 @@ def test_a_queue_that_takes_no_jobs(server, definition):
     assert "not found" in text_of(lambda: server.submit(definition, queue=name)) or "deleted" in text
 
 
+def test_a_deleted_queue_ends_what_runs(server):
+    environment = server.batch.describe_compute_environments(computeEnvironments=["default"])["computeEnvironments"][0]
+    order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
+    server.batch.create_job_queue(jobQueueName="doomed", priority=1, computeEnvironmentOrder=order)
+    loop = server.register(["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"], retryStrategy={"attempts": 3})
+    job_id = server.submit(loop, queue="doomed")
+    server.wait_job(job_id, "RUNNING")
+    server.batch.update_job_queue(jobQueue="doomed", state="DISABLED")
+    server.batch.delete_job_queue(jobQueue="doomed")
+    job = server.fail(job_id)
+    assert (job["statusReason"], len(job["attempts"]), job["container"]["exitCode"]) == ("JobQueue deleted", 1, 9)
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [

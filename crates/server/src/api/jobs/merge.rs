@@ -7,6 +7,9 @@ use batchyard_engine::resource::Platform;
 use batchyard_model::batch::*;
 use std::collections::BTreeMap;
 
+/// Most bytes of a command after its references were substituted: Linux takes little more for a new program.
+const COMMAND_MAX: usize = 1 << 20;
+
 /// What a submission may change of any container.
 pub struct Overrides<'a> {
     /// `command`; empty keeps the definition's.
@@ -133,11 +136,27 @@ fn merged_requirements(
 
 /// Replaces `Ref::name` in each element. A name ends at the first character that can't be part of one, so the
 /// documented whole-element form and the form inside an element both work.
+///
+/// A few kilobytes can name one long value thousands of times, so what comes of them has a limit.
 fn substitute(command: &[String], parameters: &BTreeMap<String, String>) -> Result<Vec<String>, ApiError> {
-    command.iter().map(|element| substitute_element(element, parameters)).collect()
+    let mut length = 0;
+    let mut substituted = |element: &String| {
+        let element = substitute_element(element, parameters, COMMAND_MAX - length)?;
+        length += element.len();
+        Ok(element)
+    };
+    command.iter().map(&mut substituted).collect()
 }
 
-fn substitute_element(element: &str, parameters: &BTreeMap<String, String>) -> Result<String, ApiError> {
+fn substitute_element(
+    element: &str,
+    parameters: &BTreeMap<String, String>,
+    room: usize,
+) -> Result<String, ApiError> {
+    let fits = |length: usize| {
+        let long = || format!("the command with its parameters is longer than {} KiB", COMMAND_MAX / 1024);
+        if length <= room { Ok(()) } else { Err(ApiError::wrapped(long())) }
+    };
     let mut out = String::with_capacity(element.len());
     let mut rest = element;
     while let Some(at) = rest.find("Ref::") {
@@ -151,9 +170,11 @@ fn substitute_element(element: &str, parameters: &BTreeMap<String, String>) -> R
             ApiError::client(format!("Unable to substitute value. No parameter found for reference {name}"))
         })?;
         out.push_str(value);
+        fits(out.len())?;
         rest = &after[end..];
     }
     out.push_str(rest);
+    fits(out.len())?;
     Ok(out)
 }
 
@@ -288,5 +309,18 @@ mod tests {
         assert_eq!(done, ["x y", "--a=x y,b", "plain"]);
         let error = substitute(&strings(&["Ref::out"]).unwrap(), &parameters).unwrap_err();
         assert_eq!(error.message, "Unable to substitute value. No parameter found for reference out");
+    }
+
+    #[test]
+    fn a_command_does_not_grow_without_end() {
+        let parameters = BTreeMap::from([("p".to_string(), "x".repeat(1024))]);
+        let done = |references: usize, elements: usize| {
+            substitute(&vec!["Ref::p,".repeat(references); elements], &parameters).map(|c| c.concat().len())
+        };
+        assert_eq!(done(1, 1022), Ok(1022 * 1025));
+        for (references, elements) in [(1, 1024), (1024, 1)] {
+            let error = done(references, elements).unwrap_err();
+            assert_eq!(error.message, "the command with its parameters is longer than 1024 KiB");
+        }
     }
 }
