@@ -257,7 +257,7 @@ def test_revisions_and_their_names(server):
     foreign = arns[0].replace(arns[0].split(":")[4], "999999999999")
     named = [f"{name}:2", arns[0], arns[0], f"{name}:9", name, foreign, "nothing:1", "no name"]
     shown = batch.describe_job_definitions(jobDefinitions=named)["jobDefinitions"]
-    assert [d["revision"] for d in shown] == [2, 1], "each once, unknown ones absent, a name alone names none"
+    assert [d["revision"] for d in shown] == [2, 1, 3], "each once, unknown ones absent, a name alone is its latest"
     batch.deregister_job_definition(jobDefinition=arns[2])
     batch.deregister_job_definition(jobDefinition=f"{name}:2")
     batch.deregister_job_definition(jobDefinition=f"{name}:2")

@@ -142,7 +142,7 @@ impl Service {
         Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token })
     }
 
-    /// Those that there are, each named by its ARN or `name:revision`; a name alone names none (spec jobs §6.1).
+    /// Those that there are, each once. A name without a revision stands for its latest ACTIVE one.
     async fn describe_named_definitions(
         &self,
         named: &[String],
@@ -153,19 +153,20 @@ impl Service {
                 named.len()
             )));
         }
-        let mut wanted: Vec<(String, u32)> = Vec::new();
-        for reference in named.iter().filter_map(|text| DefinitionReference::parse(text).ok()) {
-            if let Some(revision) = reference.revision
-                && reference.is_in(&self.region, &self.account)
-                && !wanted.iter().any(|(name, known)| *name == reference.name && *known == revision)
-            {
-                wanted.push((reference.name, revision));
-            }
-        }
+        let parsed = named.iter().filter_map(|text| DefinitionReference::parse(text).ok());
+        let ours: Vec<_> = parsed.filter(|found| found.is_in(&self.region, &self.account)).collect();
         let rows = self.readers.read(move |r| {
-            let rows =
-                wanted.iter().filter_map(|(name, revision)| r.job_definition(name, *revision).transpose());
-            rows.map(|row| with_tags(r, row?)).collect::<Result<Vec<Shown>, _>>()
+            let mut rows: Vec<Shown> = Vec::new();
+            for wanted in ours {
+                let row = match wanted.revision {
+                    Some(revision) => r.job_definition(&wanted.name, revision)?,
+                    None => r.latest_job_definition(&wanted.name)?,
+                };
+                if let Some(row) = row.filter(|row| rows.iter().all(|known| known.0.id != row.id)) {
+                    rows.push(with_tags(r, row)?);
+                }
+            }
+            Ok(rows)
         });
         let shown: Result<Vec<_>, _> = rows.await?.into_iter().map(|row| self.shown(row)).collect();
         Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token: None })

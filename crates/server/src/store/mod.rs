@@ -7,6 +7,7 @@
 mod beside;
 mod checkpoint;
 mod codec;
+mod definitions;
 mod listing;
 mod logs;
 mod pool;
@@ -19,10 +20,11 @@ mod write;
 mod tests;
 
 pub use beside::{TagChange, TagOwner, Write, Written};
+pub use definitions::DefinitionQuery;
 pub use listing::{JobSummaryRecord, Listing, Position, Selection};
 pub use logs::{Catalog, LogStreamRow};
 pub use pool::Readers;
-pub use read::{AttemptRecord, DefinitionQuery, JobRecord, Reader};
+pub use read::{AttemptRecord, JobRecord, Reader};
 pub use write::Writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};

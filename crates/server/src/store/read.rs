@@ -6,8 +6,8 @@ use super::StoreError;
 use super::beside::{TagOwner, tags_of};
 use super::restore::{attempt, compute_environment, hot, job_queue, scheduling_policy};
 use batchyard_engine::change::{AttemptRow, JobHot};
-use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, JobId, JobUuid, QueueId};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
+use batchyard_engine::ids::{ComputeEnvironmentId, JobId, JobUuid, QueueId};
+use batchyard_engine::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Params, Row, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,19 +38,6 @@ pub struct JobRecord {
 
 /// An attempt as rows tell it.
 pub type AttemptRecord = AttemptRow;
-
-/// Which definitions.
-#[derive(Debug, Clone, Default)]
-pub struct DefinitionQuery {
-    /// All revisions of this name; absent: all names.
-    pub name: Option<String>,
-    /// ACTIVE or INACTIVE only.
-    pub active: Option<bool>,
-    /// Rows after this id.
-    pub after: i64,
-    /// Rows at most.
-    pub limit: u32,
-}
 
 impl Reader {
     pub(super) fn new(connection: Connection) -> Self {
@@ -156,33 +143,6 @@ impl Reader {
         Ok(self.rows(sql, [name], scheduling_policy)?.pop())
     }
 
-    /// One revision of a definition.
-    pub fn job_definition(&self, name: &str, revision: u32) -> Result<Option<JobDefinition>, StoreError> {
-        let sql = "SELECT * FROM job_definition WHERE name = ?1 AND revision = ?2";
-        Ok(self.rows(sql, params![name, revision], definition)?.pop())
-    }
-
-    /// The newest ACTIVE revision of a name.
-    pub fn latest_job_definition(&self, name: &str) -> Result<Option<JobDefinition>, StoreError> {
-        let sql = "SELECT * FROM job_definition WHERE name = ?1 AND active ORDER BY revision DESC LIMIT 1";
-        Ok(self.rows(sql, [name], definition)?.pop())
-    }
-
-    /// Definitions in the order of their registration.
-    pub fn job_definitions(&self, query: &DefinitionQuery) -> Result<Vec<JobDefinition>, StoreError> {
-        let tail = "id > ?1 AND (?2 IS NULL OR active = ?2) ORDER BY id LIMIT ?3";
-        match &query.name {
-            None => {
-                let sql = format!("SELECT * FROM job_definition WHERE {tail}");
-                self.rows(&sql, params![query.after, query.active, query.limit], definition)
-            }
-            Some(name) => {
-                let sql = format!("SELECT * FROM job_definition WHERE name = ?4 AND {tail}");
-                self.rows(&sql, params![query.after, query.active, query.limit, name], definition)
-            }
-        }
-    }
-
     /// A job with its attempts.
     pub fn job(&self, uuid: JobUuid) -> Result<Option<JobRecord>, StoreError> {
         self.job_where("job.uuid = ?1", params![&uuid.0[..]])
@@ -215,16 +175,4 @@ impl Reader {
         }
         Ok(Some(job))
     }
-}
-
-fn definition(row: &Row<'_>) -> Result<JobDefinition, StoreError> {
-    Ok(JobDefinition {
-        id: DefinitionId(row.get("id")?),
-        name: row.get("name")?,
-        revision: row.get("revision")?,
-        active: row.get("active")?,
-        created_ms: row.get("created_ms")?,
-        deregistered_ms: row.get("deregistered_ms")?,
-        body: row.get("body")?,
-    })
 }

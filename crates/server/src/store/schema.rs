@@ -155,6 +155,10 @@ CREATE INDEX job_by_creation ON job (queue, created_ms);
 CREATE INDEX job_by_name ON job (queue, name COLLATE NOCASE, id DESC);
 CREATE INDEX job_by_definition ON job (queue, definition);
 CREATE INDEX job_by_share ON job (queue, share_identifier, status) WHERE share_identifier IS NOT NULL;
+
+-- DescribeJobDefinitions by state, and the latest ACTIVE revision, past any number of deregistered ones.
+CREATE INDEX job_definition_by_state ON job_definition (active);
+CREATE INDEX job_definition_by_name_and_state ON job_definition (name, active, revision);
 ";
 
 /// Brings a database to [`VERSION`], or says why it can't be used. Checks that the file is ours and whole.
