@@ -24,10 +24,9 @@ impl Service {
         let filter = filter(&input)?;
         let most = if filter.is_some() { MAX_PAGE } else { MAX_LIST_JOBS };
         let page = Page::read(NAME, input.max_results, None, u32::try_from(most).unwrap_or(100))?;
-        if let Some(id) = part_of(&input)? {
-            // No job has children or nodes yet; a token can't come from here.
+        if part_of(&input)?.is_some() {
+            // No job has children or nodes yet, so there is nothing to list and no token that could come from here.
             list_token::decode('p', input.next_token.as_deref())?;
-            tracing::debug!(%id, "parts of a job that has none");
             return Ok(ListJobsResponse { job_summary_list: Some(Vec::new()), next_token: None });
         }
         let queue = self.listed_queue(required(&input.job_queue, "jobQueue")?).await?;
