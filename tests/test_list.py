@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.idle import idle_queue
+from support.wait import until
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,34 @@ def test_shares_and_states(server, jobs):
     assert listed(server, jobs, jobStatus="RUNNABLE") == [5, 4, 3, 2, 1, 0]
     # With another filter the state does not count.
     assert listed(server, jobs, "JOB_NAME", "other", jobStatus="FAILED") == [2]
+
+
+def test_jobs_of_a_share(server):
+    """On a queue that shares: every job names its share, which filters alone or together with a state."""
+    batch, name = server.batch, "shares-" + uuid.uuid4().hex[:8]
+    policy = batch.create_scheduling_policy(name=name, fairsharePolicy={})["arn"]
+    plain = idle_queue(server)
+    order = [{"order": 1, "computeEnvironment": plain}]
+    batch.create_job_queue(jobQueueName=name, priority=1, schedulingPolicyArn=policy, computeEnvironmentOrder=order)
+    until(lambda: batch.describe_job_queues(jobQueues=[name])["jobQueues"][0]["status"] == "VALID", what="VALID")
+    definition = server.register(["true"])
+    shares = ["red", "blue", "red", "red", "redder"]
+    ids = [server.submit(definition, queue=name, shareIdentifier=share, schedulingPriorityOverride=n)
+           for n, share in enumerate(shares)]
+    job = server.job(ids[3])
+    assert (job["shareIdentifier"], job["schedulingPriority"]) == ("red", 3)
+    batch.cancel_job(jobId=ids[2], reason="r")
+    jobs = {"queue": name, "ids": ids}
+    assert listed(server, jobs, "SHARE_IDENTIFIER", "red") == [3, 2, 0], "all states"
+    assert listed(server, jobs, "SHARE_IDENTIFIER", "red", jobStatus="RUNNABLE") == [3, 0]
+    assert listed(server, jobs, "SHARE_IDENTIFIER", "red", jobStatus="FAILED") == [2]
+    assert listed(server, jobs, "SHARE_IDENTIFIER", "RED") == listed(server, jobs, "SHARE_IDENTIFIER", "red*") == []
+    found = batch.list_jobs(jobQueue=name, jobStatus="RUNNABLE", maxResults=1)["jobSummaryList"]
+    assert [s["shareIdentifier"] for s in found] == ["redder"]
+    assert text_of(lambda: server.submit(definition, queue=name)) == "shareIdentifier must be specified."
+    words = "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair share scheduling policy."
+    assert text_of(lambda: server.submit(definition, queue=plain, shareIdentifier="red")) == words
+    assert text_of(lambda: server.submit(definition, queue=plain, schedulingPriorityOverride=1)) == words
 
 
 def test_what_a_summary_holds(server, jobs):

@@ -158,6 +158,18 @@ def test_too_many_propagated_tags_fail_the_job(server):
     server.succeed(server.submit(arn, tags={"d0": "mine"} | dict(list(own.items())[:20])))
 
 
+def test_tags_as_they_are_now_are_propagated(server):
+    """A definition's tags may change after its registration; those at the time of the submission count."""
+    arn = server.register(["true"], tags={f"d{i}": "x" for i in range(30)}, propagateTags=True)
+    own = {f"j{i}": "x" for i in range(21)}
+    server.batch.untag_resource(resourceArn=arn, tagKeys=["d0"])
+    job = server.succeed(server.submit(arn, tags=own))
+    server.batch.tag_resource(resourceArn=job["jobArn"], tags={"more": "1"})
+    assert server.job(job["jobId"])["tags"] == own | {"more": "1"}
+    server.batch.tag_resource(resourceArn=arn, tags={"d0": "back"})
+    assert "51 tags" in server.fail(server.submit(arn, tags=own))["statusReason"]
+
+
 def test_queues_and_definitions_by_every_name(server, idle):
     name = "n-" + uuid.uuid4().hex[:10]
     first = server.register(name=name)

@@ -18,16 +18,12 @@ use super::service::Service;
 use super::{refused, unexpected};
 use crate::clock;
 use crate::error::ApiError;
-use crate::store::{DefinitionQuery, Reader, StoreError, TagOwner};
+use crate::store::{DefinitionQuery, TagOwner};
 use batchyard_engine::ids::DefinitionId;
 use batchyard_engine::{Command, Reply, resource};
 use batchyard_model::arn::{Arn, DefinitionReference};
 use batchyard_model::batch::*;
 use batchyard_model::limits::{MAX_DESCRIBE, MAX_REGISTER_BYTES};
-use std::collections::BTreeMap;
-
-/// A definition as it is shown: its row and, when they were changed since, its tags.
-type Shown = (resource::JobDefinition, Option<BTreeMap<String, String>>);
 
 /// Refuses a registration that is too large (spec jobs §2.1, quotas).
 pub fn check_size(body: &[u8]) -> Result<(), ApiError> {
@@ -132,14 +128,9 @@ impl Service {
             // An ARN or `name:revision` is taken as the name it holds.
             query.name = Some(DefinitionReference::parse(&text).map_or(text, |r| r.name));
         }
-        let rows = self.readers.read(move |r| {
-            let rows = r.job_definitions(&query)?;
-            rows.into_iter().map(|row| with_tags(r, row)).collect::<Result<Vec<Shown>, _>>()
-        });
-        let mut rows = rows.await?;
-        let next_token = page.cut(NAME, &mut rows, |r| r.0.id.0);
-        let shown: Result<Vec<_>, _> = rows.into_iter().map(|row| self.shown(row)).collect();
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token })
+        let mut rows = self.readers.read(move |r| r.job_definitions(&query)).await?;
+        let next_token = page.cut(NAME, &mut rows, |r| r.id.0);
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(self.all_shown(&rows).await?), next_token })
     }
 
     /// Those that there are, each once. A name without a revision stands for its latest ACTIVE one.
@@ -156,26 +147,30 @@ impl Service {
         let parsed = named.iter().filter_map(|text| DefinitionReference::parse(text).ok());
         let ours: Vec<_> = parsed.filter(|found| found.is_in(&self.region, &self.account)).collect();
         let rows = self.readers.read(move |r| {
-            let mut rows: Vec<Shown> = Vec::new();
+            let mut rows: Vec<resource::JobDefinition> = Vec::new();
             for wanted in ours {
                 let row = match wanted.revision {
                     Some(revision) => r.job_definition(&wanted.name, revision)?,
                     None => r.latest_job_definition(&wanted.name)?,
                 };
-                if let Some(row) = row.filter(|row| rows.iter().all(|known| known.0.id != row.id)) {
-                    rows.push(with_tags(r, row)?);
-                }
+                rows.extend(row.filter(|row| rows.iter().all(|known| known.id != row.id)));
             }
             Ok(rows)
         });
-        let shown: Result<Vec<_>, _> = rows.await?.into_iter().map(|row| self.shown(row)).collect();
-        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown?), next_token: None })
+        let shown = self.all_shown(&rows.await?).await?;
+        Ok(DescribeJobDefinitionsResponse { job_definitions: Some(shown), next_token: None })
     }
 
-    fn shown(&self, (row, tags): Shown) -> Result<JobDefinition, ApiError> {
-        let mut definition = from_row(&row, &self.region, &self.account)?.definition;
+    async fn all_shown(&self, rows: &[resource::JobDefinition]) -> Result<Vec<JobDefinition>, ApiError> {
+        let shown: Result<Vec<_>, _> = rows.iter().map(|row| self.shown(row)).collect();
+        let (mut shown, ids) = (shown?, rows.iter().map(|row| row.id.0));
+        self.show_tags(TagOwner::JobDefinition, ids, &mut shown, |d| &mut d.tags).await?;
+        Ok(shown)
+    }
+
+    fn shown(&self, row: &resource::JobDefinition) -> Result<JobDefinition, ApiError> {
+        let mut definition = from_row(row, &self.region, &self.account)?.definition;
         definition.status = Some(if row.active { "ACTIVE" } else { "INACTIVE" }.to_string());
-        definition.tags = tags.or(definition.tags);
         Ok(definition)
     }
 }
@@ -187,9 +182,4 @@ fn active(status: &str) -> Result<bool, ApiError> {
         "INACTIVE" => Ok(false),
         _ => Err(ApiError::wrapped(format!("status must be ACTIVE or INACTIVE, got {status:?}"))),
     }
-}
-
-fn with_tags(reader: &Reader, row: resource::JobDefinition) -> Result<Shown, StoreError> {
-    let tags = reader.tags(TagOwner::JobDefinition, row.id.0)?;
-    Ok((row, tags))
 }

@@ -38,17 +38,14 @@ impl Service {
         let mut seen = std::collections::HashSet::new();
         uuids.retain(|u| seen.insert(*u));
         let read = move |r: &Reader| {
-            let found = uuids.iter().filter_map(|u| r.job(*u).transpose());
-            let with_tags = |job: JobRecord| Ok((r.tags(TagOwner::Job, job.hot.id.0)?, job));
-            found.map(|job| job.and_then(with_tags)).collect::<Result<Vec<_>, _>>()
+            uuids.iter().filter_map(|u| r.job(*u).transpose()).collect::<Result<Vec<_>, _>>()
         };
-        let mut jobs = Vec::new();
-        for (tags, record) in self.readers.read(read).await? {
-            let mut detail = self.job_detail(record).await?;
-            // Tags that were changed since count instead of those of the submission.
-            detail.tags = tags.or(detail.tags);
-            jobs.push(detail);
+        let (mut jobs, mut ids) = (Vec::new(), Vec::new());
+        for record in self.readers.read(read).await? {
+            ids.push(record.hot.id.0);
+            jobs.push(self.job_detail(record).await?);
         }
+        self.show_tags(TagOwner::Job, ids.into_iter(), &mut jobs, |job| &mut job.tags).await?;
         Ok(DescribeJobsResponse { jobs: Some(jobs) })
     }
 
