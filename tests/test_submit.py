@@ -246,6 +246,27 @@ def test_a_platform_that_the_queue_lacks(server):
     assert job["container"]["fargatePlatformConfiguration"] == {"platformVersion": "LATEST"}
 
 
+def test_a_task_on_fargate(server):
+    """The size of the task counts, and the override of its container is part of it."""
+    container = {"name": "main", "image": "busybox", "command": ["sh", "-c", "echo $AWS_EXECUTION_ENV"],
+                 "resourceRequirements": [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]}
+    task = {"executionRoleArn": "arn:aws:iam::123456789012:role/e", "platformVersion": "LATEST", "containers": [container]}
+    server.batch.register_job_definition(
+        jobDefinitionName="fargate-task", type="container", platformCapabilities=["FARGATE"],
+        ecsProperties={"taskProperties": [task]})
+
+    def with_memory(value):
+        change = [{"name": "main", "resourceRequirements": [{"type": "MEMORY", "value": value}]}]
+        return {"ecsPropertiesOverride": {"taskProperties": [{"containers": change}]}}
+
+    job = server.succeed(server.submit("fargate-task", queue="default-fargate", **with_memory("1024")))
+    [shown] = job["ecsProperties"]["taskProperties"]
+    assert shown["containers"][0]["resourceRequirements"][1] == {"type": "MEMORY", "value": "1024"}
+    assert server.log(shown["containers"][0]["logStreamName"]) == ["AWS_ECS_FARGATE"]
+    text = text_of(lambda: server.submit("fargate-task", queue="default-fargate", **with_memory("600")))
+    assert "Fargate resource requirements (0.25 vCPU, 600 MiB) not valid." in text
+
+
 def test_what_describe_jobs_is_asked_with(server, definition):
     job_id = server.submit(definition)
     arn = server.succeed(job_id)["jobArn"]
