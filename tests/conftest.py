@@ -8,6 +8,7 @@ import os
 import pytest
 
 from support import exchange, leaks
+from support.hooks import TABLE
 from support.server import BINARY, Server
 
 
@@ -27,6 +28,14 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_collection_modifyitems(items):
     """`late` tests go to the end, so that their jobs have run meanwhile."""
     items.sort(key=lambda item: item.get_closest_marker("late") is not None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the session counted."""
+    lines = TABLE.lines()
+    if lines:
+        terminalreporter.section("instants at which server or supervisor were killed")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session", autouse=True)

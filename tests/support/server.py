@@ -36,6 +36,7 @@ class Server:
         self.key = "AKIATEST" + uuid.uuid4().hex[:12].upper()
         self.secret = uuid.uuid4().hex + uuid.uuid4().hex[:8]
         self.settings = dict(settings or {})
+        self.listen = "127.0.0.1:0"
         self.output = []
         self.process = None
         self.endpoint = self.region = None
@@ -61,7 +62,7 @@ class Server:
         """Starts it; returns when it answers. Variables of `environment` are added for this start only."""
         (self.data_dir / "run" / "endpoint").unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [BINARY, "server", "--listen", "127.0.0.1:0", "--data-dir", self.data_dir],
+            [BINARY, "server", "--listen", self.listen, "--data-dir", self.data_dir],
             env=self.environment(**self.settings, **environment),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )

@@ -6,19 +6,24 @@
 //! new engine is built from the rows. Never here: what the engine decides, how effects are carried out.
 
 use crate::clock;
-use crate::compute::crash;
+use crate::crash;
 use crate::error::{ApiError, ErrorKind};
 use crate::store::{LogStreamRow, StoreError, Write, Writer, Written};
 use batchyard_engine::resource::Host;
 use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, Reply, Report};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Inputs of one batch at most; more would make the first of them wait for the last.
 const BATCH: usize = 512;
 /// Requests that may wait; beyond it callers wait at the door, which slows them down instead of filling memory.
 const INBOX: usize = 4096;
+/// How long a request may wait for its refusal while the store takes no writes.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(20);
+/// Refusals between two tries of the store: half a second.
+const REFUSALS: u32 = 25;
 
 enum Message {
     Command(Box<Command>, oneshot::Sender<Result<Reply, ApiError>>),
@@ -159,8 +164,7 @@ impl Owner {
             }
         }
         self.engine.schedule(now);
-        self.finish(waiting);
-        going
+        self.finish(waiting) && going
     }
 
     fn remember_host(&mut self, report: &Report) {
@@ -171,52 +175,61 @@ impl Owner {
         }
     }
 
-    /// Commits, answers, lets the effects go.
-    fn finish(&mut self, waiting: Waiting) {
+    /// Commits, answers, lets the effects go. False when the core was told to end while the store took no writes.
+    fn finish(&mut self, waiting: Waiting) -> bool {
         let (changes, effects) = self.engine.take();
-        if !changes.is_empty() {
-            crash::point("before_commit");
-        }
+        crash::around("before_commit", &changes);
         match self.writer.commit(&changes, &waiting.streams, &waiting.writes) {
             Ok(written) => {
-                if !changes.is_empty() {
-                    crash::point("after_commit");
-                }
+                crash::around("after_commit", &changes);
                 self.engine.committed();
                 waiting.answer(written);
+                crash::around("after_answer", &changes);
                 for effect in effects {
                     let _ = self.effects.send(effect);
                 }
+                true
             }
             Err(error) => {
                 tracing::error!(%error, changes = changes.len(), "a commit failed; reading the rows anew");
                 waiting.fail();
-                self.recover();
+                self.recover()
             }
         }
     }
 
-    /// Waits until the store takes writes again, refusing what comes in meanwhile, and builds a new engine.
-    fn recover(&mut self) {
-        let mut wait = Duration::from_millis(50);
+    /// Waits until the store takes writes again, refusing what comes in meanwhile, and builds a new engine. False when
+    /// the core is to end first: the rows are the truth, and the next start reads them.
+    fn recover(&mut self) -> bool {
         loop {
             match self.rebuild() {
                 Ok(engine) => {
                     self.engine = engine;
                     self.engine.resume().into_iter().for_each(|effect| drop(self.effects.send(effect)));
                     tracing::info!("the store takes writes again");
-                    return;
+                    return true;
                 }
                 Err(error) => tracing::error!(%error, "the store takes no writes"),
             }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(Duration::from_secs(5));
-            while let Ok(message) = self.inbox.try_recv() {
-                match message {
-                    Message::Command(_, answer) => drop(answer.send(Err(ApiError::server()))),
-                    Message::Write(_, answer) => drop(answer.send(Err(ApiError::server()))),
-                    Message::Report(..) | Message::Tick | Message::Stop => {}
+            for _ in 0..REFUSALS {
+                std::thread::sleep(REFUSAL_PAUSE);
+                if !self.refuse() {
+                    return false;
                 }
+            }
+        }
+    }
+
+    /// Refuses what waits. Reports may go: a new engine asks for all of them again. False when told to end.
+    fn refuse(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Message::Command(_, answer)) => drop(answer.send(Err(ApiError::server()))),
+                Ok(Message::Write(_, answer)) => drop(answer.send(Err(ApiError::server()))),
+                Ok(Message::Report(report, _)) => self.remember_host(&report),
+                Ok(Message::Tick) => {}
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
             }
         }
     }

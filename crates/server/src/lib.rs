@@ -6,6 +6,7 @@ pub mod clock;
 pub mod compute;
 pub mod config;
 pub mod core;
+pub mod crash;
 pub mod effects;
 pub mod error;
 pub mod http;

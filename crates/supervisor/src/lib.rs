@@ -12,6 +12,7 @@
 pub mod cgroup;
 pub mod exit;
 pub mod format;
+pub mod hooks;
 pub mod log_file;
 pub mod task;
 

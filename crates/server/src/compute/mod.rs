@@ -4,7 +4,6 @@
 //! names its attempt, so a core that crashed between commit and effect simply asks again (invariant 4). Never here:
 //! what a result means (the engine), which rows exist (the store).
 
-pub mod crash;
 pub mod machine;
 pub mod spec;
 

@@ -14,6 +14,7 @@ mod pool;
 mod read;
 mod restore;
 pub mod schema;
+mod wal;
 mod write;
 
 #[cfg(test)]
@@ -93,12 +94,17 @@ pub struct Store {
 
 impl Store {
     /// Makes or opens the database in `data_dir`, brings it forward and checks that it is whole. One process at a
-    /// time: the caller holds the data folder's lock.
+    /// time: the caller holds the data folder's lock. One that is refused is not changed.
     pub fn open(data_dir: &Path) -> Result<(Self, Writer), StoreError> {
         let path = data_dir.join(FILE);
         let empty = std::fs::metadata(&path).map_or(0, |m| m.len()) == 0;
         if empty && data_dir.join("attempts").exists() {
             return Err(StoreError::Gone);
+        }
+        wal::check(&path.with_file_name(format!("{FILE}-wal")))?;
+        if !empty {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            schema::check(&Connection::open_with_flags(&path, flags)?)?;
         }
         keep_private(&path)?;
         let mut connection = Connection::open(&path)?;

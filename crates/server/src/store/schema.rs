@@ -161,31 +161,45 @@ CREATE INDEX job_definition_by_state ON job_definition (active);
 CREATE INDEX job_definition_by_name_and_state ON job_definition (name, active, revision);
 ";
 
-/// Brings a database to [`VERSION`], or says why it can't be used. Checks that the file is ours and whole.
-pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
-    if version == 0 && tables == 0 {
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
+/// Says why a database can't be used: it is another program's, a newer one's, or damaged. Only reads.
+pub fn check(connection: &Connection) -> Result<(), StoreError> {
+    // The first read already finds what is no database at all.
+    let version = version(connection)?;
     let ours: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
-    if ours != APPLICATION_ID {
+    if ours != APPLICATION_ID && !is_new(connection, version)? {
         return Err(StoreError::NotOurs);
     }
     if version > VERSION {
         return Err(StoreError::Newer { found: version });
     }
-    check_whole(connection)?;
+    check_whole(connection)
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |r| r.get(0))?)
+}
+
+fn is_new(connection: &Connection, version: i64) -> Result<bool, StoreError> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+    Ok(version == 0 && tables == 0)
+}
+
+/// Brings a database that was checked to [`VERSION`].
+pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let version = version(connection)?;
+    if is_new(connection, version)? {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
     for (script, to) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
         let step = connection.transaction()?;
         step.execute_batch(script)?;
         step.pragma_update(None, "user_version", to)?;
         step.commit()?;
     }
-    if version < VERSION {
-        // So that the file itself is a whole database from the first moment on, with or without its log.
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    }
+    crate::crash::point("before_whole");
+    // So that the file itself is a whole database from here on, with or without its log, and so that what an earlier log
+    // left behind is never taken for a part of this one.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }
 

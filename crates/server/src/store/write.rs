@@ -9,6 +9,7 @@ use super::codec::{
     time_limits_text,
 };
 use super::{LogStreamRow, StoreError, logs};
+use crate::crash;
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Transaction, params};
@@ -46,6 +47,7 @@ impl Writer {
         }
         let written =
             writes.iter().map(|write| beside::write(&transaction, write)).collect::<Result<_, _>>()?;
+        crash::around("during_commit", changes);
         transaction.commit()?;
         Ok(written)
     }

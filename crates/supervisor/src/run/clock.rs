@@ -2,6 +2,7 @@
 //!
 //! Never here: comparing wall-clock times, because that clock may be set back.
 
+use batchyard_supervisor::hooks;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::time::{
@@ -13,7 +14,10 @@ use std::time::Duration;
 /// Milliseconds since the epoch.
 pub fn wall_ms() -> i64 {
     let t = clock_gettime(ClockId::Realtime);
-    t.tv_sec.saturating_mul(1000).saturating_add(t.tv_nsec / 1_000_000)
+    t.tv_sec
+        .saturating_mul(1000)
+        .saturating_add(t.tv_nsec / 1_000_000)
+        .saturating_add(hooks::wall_offset_ms())
 }
 
 /// Time since boot, sleep of the machine included.

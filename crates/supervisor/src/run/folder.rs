@@ -3,6 +3,7 @@
 //! Never here: what the records say (the library's formats), when they are written (the run).
 
 use batchyard_supervisor as files;
+use batchyard_supervisor::hooks::point;
 use batchyard_supervisor::{Exit, Started, Task};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FallocateFlags, FileType, Mode, OFlags};
@@ -89,6 +90,7 @@ impl Folder {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::openat(&self.dir, tmp, flags, Mode::RUSR | Mode::WUSR)?;
         write_all(&file, started.encode().as_bytes())?;
+        point("supervisor.in_started");
         rustix::fs::renameat(&self.dir, tmp, &self.dir, files::STARTED)
     }
 
@@ -102,6 +104,7 @@ impl Folder {
         write_all(&self.exit, text.as_bytes())?;
         rustix::fs::ftruncate(&self.exit, text.len() as u64)?;
         rustix::fs::fdatasync(&self.exit)?;
+        point("supervisor.in_exit");
         rustix::fs::renameat(&self.dir, files::EXIT_TMP, &self.dir, files::EXIT)
     }
 

@@ -17,6 +17,7 @@ mod scratch;
 mod sys;
 mod watch;
 
+use batchyard_supervisor::hooks::point;
 use batchyard_supervisor::{Container, ContainerExit, Exit, Task, Why};
 use fail::{During, Fail};
 use folder::Folder;
@@ -41,24 +42,30 @@ pub fn attempt(path: &Path) -> ExitCode {
     if let Err(e) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
         eprintln!("become a subreaper: {e}");
     }
+    point("supervisor.begun");
     let folder = match Folder::open(path) {
         Ok(folder) => folder,
         Err(e) => return give_up(&format!("open the attempt folder {}", path.display()), e),
     };
+    point("supervisor.room_made");
     let task = folder.task();
     let exit = match &task {
         Ok(task) => run(&folder, task, signals),
         Err(e) => start_failed(&Fail::daemon(format_args!("the task cannot be read: {e}")), &[]),
     };
+    point("supervisor.before_exit");
     let written = folder.write_exit(&exit);
+    point("supervisor.after_exit");
     if let Ok(Task { wake: Some(socket), task_id, .. }) = &task {
         folder.wake(socket, task_id);
     }
+    point("supervisor.after_exit_wake");
     folder.sync();
     // What a job left may be a lot: nobody waits for its removal, but the lock tells when it is done.
     for container in task.iter().flat_map(|t| &t.containers) {
         scratch::clear(&container.scratch);
     }
+    point("supervisor.before_release");
     folder.release();
     match written {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,7 +105,9 @@ fn run_container(
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
     let mut limits = Limits::make(task, container)?;
     let log = Log::open(&container.log, container.log_cap, container.disk_floor);
+    point("supervisor.before_clone");
     let ended = launch::launch(container, &mut limits).and_then(|(started, output)| {
+        point("supervisor.after_clone");
         let watch = Watch::new(folder, task, container, &limits, signals, control)?;
         let pump = Pump::start(output.out, output.err, log)?;
         Ok((watch.follow(started), pump))

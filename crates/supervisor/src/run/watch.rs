@@ -10,6 +10,7 @@ use super::folder::Folder;
 use super::launch::Launched;
 use super::limits::Limits;
 use super::sys;
+use batchyard_supervisor::hooks::point;
 use batchyard_supervisor::{Container, Started, Task, Why};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
@@ -166,6 +167,7 @@ impl<'a> Watch<'a> {
         if self.phase != Phase::SettingUp || self.cause.is_some() {
             return;
         }
+        point("supervisor.before_go");
         let result = self.limits.join_last(pid);
         match result.and_then(|()| rustix::io::write(go, b"g").during("let the container go")) {
             Ok(_) => self.phase = Phase::Going,
@@ -186,6 +188,7 @@ impl<'a> Watch<'a> {
             return;
         }
         self.phase = Phase::Running;
+        point("supervisor.before_started");
         let at_ms = clock::wall_ms();
         self.started_ms = Some(at_ms);
         let limit = self.task.timeout_s.map(Duration::from_secs);
@@ -194,6 +197,7 @@ impl<'a> Watch<'a> {
         if let Err(e) = self.folder.write_started(&started) {
             eprintln!("write the started record: {e}");
         }
+        point("supervisor.after_started");
         if let Some(socket) = &self.task.wake {
             self.folder.wake(socket, &self.task.task_id);
         }
@@ -260,6 +264,7 @@ impl<'a> Watch<'a> {
 
     /// Begins to end the container, or hurries its end.
     fn stop(&mut self, pid: Pid, why: Why, grace_s: u64) {
+        point("supervisor.before_stop");
         let first = self.cause.is_none();
         self.cause.get_or_insert(why);
         let at = clock::since_boot().saturating_add(Duration::from_secs(grace_s));

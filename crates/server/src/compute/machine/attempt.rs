@@ -12,11 +12,11 @@ use super::task::{self, Common};
 use super::tracked::{Tracked, TrackedTasks};
 use super::work::{Errand, Op};
 use crate::clock::wall_ms;
-use crate::compute::crash::point;
 use crate::compute::{ReportEnvelope, Reports, TaskSpec};
+use crate::crash::point;
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
 use batchyard_engine::{Report, TaskId};
-use batchyard_supervisor::{self as records, Exit};
+use batchyard_supervisor::{self as records, Exit, hooks};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,12 @@ impl Attempts {
             Op::Forget(task) => self.forget(task),
             Op::Look(task) => self.look(task),
             Op::Check(task) => self.check(task),
+            Op::Reaped(task) => {
+                // Killed during the set-up, it leaves a copy of itself that holds the lock a moment longer, and nobody
+                // tells when that one ends: from here on it is looked for like one that was found again.
+                self.tracked.change(task, |t| t.spawned = false);
+                self.check(task);
+            }
             Op::Orphan(task) => self.orphan(task),
         }
     }
@@ -147,6 +153,9 @@ impl Attempts {
         let err = out.try_clone().map_err(failed)?;
         let mut command = Command::new(&self.program);
         command.arg(folder.path()).env_clear().stdin(Stdio::from(lock)).stdout(out).stderr(err);
+        if let Some(hooks) = hooks::folder() {
+            command.env(hooks::VARIABLE, hooks);
+        }
         point("before_spawn");
         command.spawn().map_err(failed)
     }
@@ -166,6 +175,7 @@ impl Attempts {
                 peak_memory: None,
             }],
         };
+        point("before_own_record");
         if let Err(error) = folder.write_exit(&exit) {
             // Told all the same: if this server dies before the report is in the rows, the next one decides anew.
             tracing::error!(%task, %error, "the exit record of an attempt that never ran cannot be written");
@@ -174,6 +184,7 @@ impl Attempts {
     }
 
     fn stop(&self, task: TaskId, grace_s: u32) {
+        point("before_stop");
         let folder = self.folder(task);
         let done = folder.make().and_then(|()| match folder.claim()? {
             Claim::Busy => {
@@ -195,6 +206,7 @@ impl Attempts {
             tracing::error!(%task, %error, "an attempt cannot be stopped; trying again");
             self.later(LATER, Op::Stop(task, grace_s));
         }
+        point("after_stop");
     }
 
     /// A supervisor that does not get to its work (stopped, killed while a job holds a thread of it in the kernel) ends
@@ -231,7 +243,10 @@ impl Attempts {
     fn discard(&self, task: TaskId, folder: &Folder) {
         let target = self.trash.join(format!("{task}.{}", wall_ms()));
         match fs::rename(folder.path(), &target) {
-            Ok(()) => self.errand(Errand::Delete(target, format!("{}/{task}", self.common.cgroup))),
+            Ok(()) => {
+                point("after_forget");
+                self.errand(Errand::Delete(target, format!("{}/{task}", self.common.cgroup)));
+            }
             Err(error) => tracing::warn!(%task, %error, "an ended attempt's folder cannot be removed"),
         }
     }
@@ -313,11 +328,13 @@ impl Attempts {
             tracing::error!(%task, cgroup, "processes of a lost attempt do not die; looking again");
             return self.later(LATER, Op::Check(task));
         }
+        point("before_lost");
         let at_ms = wall_ms();
         if let Err(error) = folder.write_lost(at_ms) {
             tracing::error!(%task, %error, "it cannot be written down that an attempt is lost; looking again");
             return self.later(LATER, Op::Check(task));
         }
+        point("after_lost");
         self.lost(task, folder, at_ms);
     }
 
@@ -362,7 +379,10 @@ impl Attempts {
     }
 
     fn send(&self, report: Report, streams: Vec<crate::store::LogStreamRow>) {
-        point("before_report");
+        point(match &report {
+            Report::Started { .. } => "before_report.started",
+            _ => "before_report.ended",
+        });
         // Nobody listens any more: the server is shutting down, and the next one asks the folder again.
         let _ = self.reports.send(ReportEnvelope { report, streams });
     }

@@ -160,6 +160,7 @@ impl Machine {
             }
         }
         rustix::fs::syncfs(File::open(&self.attempts.attempts)?)?;
+        crate::crash::point("before_boot_kept");
         boot::remember(&file, &current)
     }
 

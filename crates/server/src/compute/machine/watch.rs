@@ -96,7 +96,7 @@ async fn run(errand: Errand, workers: Workers) {
         }
         Errand::Watch(task, child) => {
             reap(child).await;
-            workers.send(Op::Check(task));
+            workers.send(Op::Reaped(task));
         }
         Errand::Delete(folder, cgroup) => {
             let _ = tokio::task::spawn_blocking(move || delete(&folder, &cgroup)).await;
@@ -120,6 +120,7 @@ async fn reap(mut child: Child) {
 }
 
 fn delete(folder: &Path, cgroup: &str) {
+    crate::crash::point("before_delete");
     cgroup::remove_empty(cgroup);
     if let Err(error) = crate::trash::remove(folder) {
         tracing::warn!(folder = %folder.display(), %error, "what is left of an attempt cannot be deleted");

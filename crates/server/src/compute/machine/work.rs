@@ -27,6 +27,8 @@ pub enum Op {
     Look(TaskId),
     /// Find out whether its supervisor lives.
     Check(TaskId),
+    /// Its supervisor, a child of this process, has ended.
+    Reaped(TaskId),
     /// It belongs to no job.
     Orphan(TaskId),
 }
@@ -70,6 +72,7 @@ impl Workers {
             | Op::Forget(task)
             | Op::Look(task)
             | Op::Check(task)
+            | Op::Reaped(task)
             | Op::Orphan(task) => *task,
         };
         // Task ids are random, so any byte spreads them.
