@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use super::names;
 use super::schema::{Kind, Model, Shape, Target};
 
-/// The source text of all structures except exceptions.
+/// The source text of all structures; of exceptions only those that an event stream can hold.
 pub fn emit(model: &Model) -> Result<String> {
     let mut out = String::from(
         "use std::collections::BTreeMap;\n\nuse serde::Serialize;\n\nuse crate::object::object;\n",
     );
     for (name, shape) in &model.shapes {
-        if shape.kind == Kind::Structure && !shape.exception {
+        if shape.kind == Kind::Structure && (!shape.exception || is_member(model, name)) {
             emit_struct(&mut out, model, name, shape)?;
         }
     }
@@ -22,6 +22,10 @@ pub fn emit(model: &Model) -> Result<String> {
         out = out.replace("use std::collections::BTreeMap;\n\n", "");
     }
     Ok(out)
+}
+
+fn is_member(model: &Model, name: &str) -> bool {
+    model.shapes.values().any(|shape| shape.members.values().any(|target| target.shape == name))
 }
 
 fn emit_struct(out: &mut String, model: &Model, name: &str, shape: &Shape) -> Result<()> {

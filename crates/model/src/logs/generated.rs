@@ -86,6 +86,20 @@ object! {
     }
 }
 
+/// Input of DeleteRetentionPolicy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct DeleteRetentionPolicyRequest {
+    /// Required; length 1 to 512.
+    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
+    pub log_group_name: Option<String>,
+}
+
+object! {
+    DeleteRetentionPolicyRequest {
+        0 log_group_name "logGroupName",
+    }
+}
+
 /// Input of DescribeLogGroups.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DescribeLogGroupsRequest {
@@ -398,6 +412,125 @@ object! {
     }
 }
 
+/// Input of ListTagsForResource.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ListTagsForResourceRequest {
+    /// Required; length 1 to 1011.
+    #[serde(rename = "resourceArn", skip_serializing_if = "Option::is_none")]
+    pub resource_arn: Option<String>,
+}
+
+object! {
+    ListTagsForResourceRequest {
+        0 resource_arn "resourceArn",
+    }
+}
+
+/// Output of ListTagsForResource.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ListTagsForResourceResponse {
+    /// Size 1 to 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+object! {
+    ListTagsForResourceResponse {
+        0 tags "tags",
+    }
+}
+
+/// AWS's shape `LiveTailSessionLogEvent`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveTailSessionLogEvent {
+    #[serde(rename = "ingestionTime", skip_serializing_if = "Option::is_none")]
+    pub ingestion_time: Option<i64>,
+    /// Length 1 to 2048.
+    #[serde(rename = "logGroupIdentifier", skip_serializing_if = "Option::is_none")]
+    pub log_group_identifier: Option<String>,
+    /// Length 1 to 512.
+    #[serde(rename = "logStreamName", skip_serializing_if = "Option::is_none")]
+    pub log_stream_name: Option<String>,
+    /// Length at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+}
+
+object! {
+    LiveTailSessionLogEvent {
+        0 ingestion_time "ingestionTime",
+        1 log_group_identifier "logGroupIdentifier",
+        2 log_stream_name "logStreamName",
+        3 message "message",
+        4 timestamp "timestamp",
+    }
+}
+
+/// AWS's shape `LiveTailSessionMetadata`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveTailSessionMetadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<bool>,
+}
+
+object! {
+    LiveTailSessionMetadata {
+        0 sampled "sampled",
+    }
+}
+
+/// AWS's shape `LiveTailSessionStart`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveTailSessionStart {
+    /// Length 0 to 1024.
+    #[serde(rename = "logEventFilterPattern", skip_serializing_if = "Option::is_none")]
+    pub log_event_filter_pattern: Option<String>,
+    /// Size 1 to 10.
+    #[serde(rename = "logGroupIdentifiers", skip_serializing_if = "Option::is_none")]
+    pub log_group_identifiers: Option<Vec<String>>,
+    /// Size 1 to 100.
+    #[serde(rename = "logStreamNamePrefixes", skip_serializing_if = "Option::is_none")]
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    /// Size 1 to 100.
+    #[serde(rename = "logStreamNames", skip_serializing_if = "Option::is_none")]
+    pub log_stream_names: Option<Vec<String>>,
+    /// Length 0 to 256.
+    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Length 0 to 256.
+    #[serde(rename = "sessionId", skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+}
+
+object! {
+    LiveTailSessionStart {
+        0 log_event_filter_pattern "logEventFilterPattern",
+        1 log_group_identifiers "logGroupIdentifiers",
+        2 log_stream_name_prefixes "logStreamNamePrefixes",
+        3 log_stream_names "logStreamNames",
+        4 request_id "requestId",
+        5 session_id "sessionId",
+    }
+}
+
+/// AWS's shape `LiveTailSessionUpdate`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LiveTailSessionUpdate {
+    #[serde(rename = "sessionMetadata", skip_serializing_if = "Option::is_none")]
+    pub session_metadata: Option<LiveTailSessionMetadata>,
+    #[serde(rename = "sessionResults", skip_serializing_if = "Option::is_none")]
+    pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
+}
+
+object! {
+    LiveTailSessionUpdate {
+        0 session_metadata "sessionMetadata",
+        1 session_results "sessionResults",
+    }
+}
+
 /// AWS's shape `LogGroup`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LogGroup {
@@ -625,5 +758,128 @@ object! {
     SearchedLogStream {
         0 log_stream_name "logStreamName",
         1 searched_completely "searchedCompletely",
+    }
+}
+
+/// AWS's shape `SessionStreamingException`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SessionStreamingException {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+object! {
+    SessionStreamingException {
+        0 message "message",
+    }
+}
+
+/// AWS's shape `SessionTimeoutException`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SessionTimeoutException {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+object! {
+    SessionTimeoutException {
+        0 message "message",
+    }
+}
+
+/// Input of StartLiveTail.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StartLiveTailRequest {
+    /// Length 0 to 1024.
+    #[serde(rename = "logEventFilterPattern", skip_serializing_if = "Option::is_none")]
+    pub log_event_filter_pattern: Option<String>,
+    /// Required; size 1 to 10.
+    #[serde(rename = "logGroupIdentifiers", skip_serializing_if = "Option::is_none")]
+    pub log_group_identifiers: Option<Vec<String>>,
+    /// Size 1 to 100.
+    #[serde(rename = "logStreamNamePrefixes", skip_serializing_if = "Option::is_none")]
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    /// Size 1 to 100.
+    #[serde(rename = "logStreamNames", skip_serializing_if = "Option::is_none")]
+    pub log_stream_names: Option<Vec<String>>,
+}
+
+object! {
+    StartLiveTailRequest {
+        0 log_event_filter_pattern "logEventFilterPattern",
+        1 log_group_identifiers "logGroupIdentifiers",
+        2 log_stream_name_prefixes "logStreamNamePrefixes",
+        3 log_stream_names "logStreamNames",
+    }
+}
+
+/// Output of StartLiveTail.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StartLiveTailResponse {
+    #[serde(rename = "responseStream", skip_serializing_if = "Option::is_none")]
+    pub response_stream: Option<StartLiveTailResponseStream>,
+}
+
+object! {
+    StartLiveTailResponse {
+        0 response_stream "responseStream",
+    }
+}
+
+/// AWS's shape `StartLiveTailResponseStream`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StartLiveTailResponseStream {
+    #[serde(rename = "SessionStreamingException", skip_serializing_if = "Option::is_none")]
+    pub session_streaming_exception: Option<SessionStreamingException>,
+    #[serde(rename = "SessionTimeoutException", skip_serializing_if = "Option::is_none")]
+    pub session_timeout_exception: Option<SessionTimeoutException>,
+    #[serde(rename = "sessionStart", skip_serializing_if = "Option::is_none")]
+    pub session_start: Option<LiveTailSessionStart>,
+    #[serde(rename = "sessionUpdate", skip_serializing_if = "Option::is_none")]
+    pub session_update: Option<LiveTailSessionUpdate>,
+}
+
+object! {
+    StartLiveTailResponseStream {
+        0 session_streaming_exception "SessionStreamingException",
+        1 session_timeout_exception "SessionTimeoutException",
+        2 session_start "sessionStart",
+        3 session_update "sessionUpdate",
+    }
+}
+
+/// Input of TagResource.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TagResourceRequest {
+    /// Required; length 1 to 1011.
+    #[serde(rename = "resourceArn", skip_serializing_if = "Option::is_none")]
+    pub resource_arn: Option<String>,
+    /// Required; size 1 to 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+object! {
+    TagResourceRequest {
+        0 resource_arn "resourceArn",
+        1 tags "tags",
+    }
+}
+
+/// Input of UntagResource.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct UntagResourceRequest {
+    /// Required; length 1 to 1011.
+    #[serde(rename = "resourceArn", skip_serializing_if = "Option::is_none")]
+    pub resource_arn: Option<String>,
+    /// Required; size 0 to 50.
+    #[serde(rename = "tagKeys", skip_serializing_if = "Option::is_none")]
+    pub tag_keys: Option<Vec<String>>,
+}
+
+object! {
+    UntagResourceRequest {
+        0 resource_arn "resourceArn",
+        1 tag_keys "tagKeys",
     }
 }

@@ -52,6 +52,16 @@ pub static OPERATIONS: &[Operation] = &[
         resources: &[Resource { kind: "log-stream", required: true }],
     },
     Operation {
+        name: "DeleteRetentionPolicy",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:DeleteRetentionPolicy",
+        level: AccessLevel::Write,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
+    Operation {
         name: "DescribeLogGroups",
         method: "POST",
         path: "/",
@@ -92,6 +102,16 @@ pub static OPERATIONS: &[Operation] = &[
         resources: &[Resource { kind: "log-stream", required: true }],
     },
     Operation {
+        name: "ListTagsForResource",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:ListTagsForResource",
+        level: AccessLevel::List,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
+    Operation {
         name: "PutLogEvents",
         method: "POST",
         path: "/",
@@ -111,6 +131,36 @@ pub static OPERATIONS: &[Operation] = &[
         level: AccessLevel::Write,
         resources: &[Resource { kind: "log-group", required: true }],
     },
+    Operation {
+        name: "StartLiveTail",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:StartLiveTail",
+        level: AccessLevel::Read,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
+    Operation {
+        name: "TagResource",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:TagResource",
+        level: AccessLevel::Tagging,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
+    Operation {
+        name: "UntagResource",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:UntagResource",
+        level: AccessLevel::Tagging,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
 ];
 
 /// An operation of logs.
@@ -125,6 +175,8 @@ pub enum LogsOperation {
     /// AWS's operation of this name.
     DeleteLogStream,
     /// AWS's operation of this name.
+    DeleteRetentionPolicy,
+    /// AWS's operation of this name.
     DescribeLogGroups,
     /// AWS's operation of this name.
     DescribeLogStreams,
@@ -133,9 +185,17 @@ pub enum LogsOperation {
     /// AWS's operation of this name.
     GetLogEvents,
     /// AWS's operation of this name.
+    ListTagsForResource,
+    /// AWS's operation of this name.
     PutLogEvents,
     /// AWS's operation of this name.
     PutRetentionPolicy,
+    /// AWS's operation of this name.
+    StartLiveTail,
+    /// AWS's operation of this name.
+    TagResource,
+    /// AWS's operation of this name.
+    UntagResource,
 }
 
 impl LogsOperation {
@@ -145,12 +205,17 @@ impl LogsOperation {
         Self::CreateLogStream,
         Self::DeleteLogGroup,
         Self::DeleteLogStream,
+        Self::DeleteRetentionPolicy,
         Self::DescribeLogGroups,
         Self::DescribeLogStreams,
         Self::FilterLogEvents,
         Self::GetLogEvents,
+        Self::ListTagsForResource,
         Self::PutLogEvents,
         Self::PutRetentionPolicy,
+        Self::StartLiveTail,
+        Self::TagResource,
+        Self::UntagResource,
     ];
 
     /// The operation's row in the table.
@@ -170,12 +235,17 @@ impl LogsOperation {
             "CreateLogStream" => Self::CreateLogStream,
             "DeleteLogGroup" => Self::DeleteLogGroup,
             "DeleteLogStream" => Self::DeleteLogStream,
+            "DeleteRetentionPolicy" => Self::DeleteRetentionPolicy,
             "DescribeLogGroups" => Self::DescribeLogGroups,
             "DescribeLogStreams" => Self::DescribeLogStreams,
             "FilterLogEvents" => Self::FilterLogEvents,
             "GetLogEvents" => Self::GetLogEvents,
+            "ListTagsForResource" => Self::ListTagsForResource,
             "PutLogEvents" => Self::PutLogEvents,
             "PutRetentionPolicy" => Self::PutRetentionPolicy,
+            "StartLiveTail" => Self::StartLiveTail,
+            "TagResource" => Self::TagResource,
+            "UntagResource" => Self::UntagResource,
             _ => return None,
         })
     }
@@ -191,9 +261,16 @@ impl LogsOperation {
 pub mod errors {
     use super::ErrorCode;
 
+    /// AWS's `AccessDeniedException`.
+    pub const ACCESS_DENIED_EXCEPTION: ErrorCode = ErrorCode { code: "AccessDeniedException", status: 400 };
+
     /// AWS's `DataAlreadyAcceptedException`.
     pub const DATA_ALREADY_ACCEPTED_EXCEPTION: ErrorCode =
         ErrorCode { code: "DataAlreadyAcceptedException", status: 400 };
+
+    /// AWS's `InvalidOperationException`.
+    pub const INVALID_OPERATION_EXCEPTION: ErrorCode =
+        ErrorCode { code: "InvalidOperationException", status: 400 };
 
     /// AWS's `InvalidParameterException`.
     pub const INVALID_PARAMETER_EXCEPTION: ErrorCode =
@@ -221,6 +298,17 @@ pub mod errors {
     /// AWS's `ServiceUnavailableException`.
     pub const SERVICE_UNAVAILABLE_EXCEPTION: ErrorCode =
         ErrorCode { code: "ServiceUnavailableException", status: 500 };
+
+    /// AWS's `SessionStreamingException`.
+    pub const SESSION_STREAMING_EXCEPTION: ErrorCode =
+        ErrorCode { code: "SessionStreamingException", status: 400 };
+
+    /// AWS's `SessionTimeoutException`.
+    pub const SESSION_TIMEOUT_EXCEPTION: ErrorCode =
+        ErrorCode { code: "SessionTimeoutException", status: 400 };
+
+    /// AWS's `TooManyTagsException`.
+    pub const TOO_MANY_TAGS_EXCEPTION: ErrorCode = ErrorCode { code: "TooManyTagsException", status: 400 };
 
     /// AWS's `UnrecognizedClientException`.
     pub const UNRECOGNIZED_CLIENT_EXCEPTION: ErrorCode =

@@ -7,6 +7,8 @@ use crate::validate::{Check, Pattern, Validate};
 
 static ACCOUNT_ID: Pattern = Pattern::new(r#"^\d{12}$"#);
 
+static AMAZON_RESOURCE_NAME: Pattern = Pattern::new(r#"[\w+=/:,.@-]*"#);
+
 static LOG_GROUP_IDENTIFIER: Pattern = Pattern::new(r#"[\w#+=/:,.@-]*"#);
 
 static LOG_GROUP_NAME: Pattern = Pattern::new(r#"[\.\-_/#A-Za-z0-9]+"#);
@@ -23,6 +25,7 @@ static TAG_VALUE: Pattern = Pattern::new(r#"^([A-Za-z\x{80}-\x{10FFFF} 0-9_.:/=+
 #[cfg(test)]
 pub(crate) static PATTERNS: &[&Pattern] = &[
     &ACCOUNT_ID,
+    &AMAZON_RESOURCE_NAME,
     &LOG_GROUP_IDENTIFIER,
     &LOG_GROUP_NAME,
     &LOG_GROUP_NAME_PATTERN,
@@ -94,6 +97,16 @@ impl Validate for DeleteLogStreamRequest {
         check.member("logStreamName", &self.log_stream_name, |check, value| {
             check.length(value, 1, Some(512));
             check.pattern(value, &LOG_STREAM_NAME);
+        });
+    }
+}
+
+impl Validate for DeleteRetentionPolicyRequest {
+    fn validate(&self, check: &mut Check) {
+        check.required("logGroupName", &self.log_group_name);
+        check.member("logGroupName", &self.log_group_name, |check, value| {
+            check.length(value, 1, Some(512));
+            check.pattern(value, &LOG_GROUP_NAME);
         });
     }
 }
@@ -265,6 +278,16 @@ impl Validate for InputLogEvent {
     }
 }
 
+impl Validate for ListTagsForResourceRequest {
+    fn validate(&self, check: &mut Check) {
+        check.required("resourceArn", &self.resource_arn);
+        check.member("resourceArn", &self.resource_arn, |check, value| {
+            check.length(value, 1, Some(1011));
+            check.pattern(value, &AMAZON_RESOURCE_NAME);
+        });
+    }
+}
+
 impl Validate for PutLogEventsRequest {
     fn validate(&self, check: &mut Check) {
         check.member("entity", &self.entity, |check, value| {
@@ -301,5 +324,75 @@ impl Validate for PutRetentionPolicyRequest {
             check.pattern(value, &LOG_GROUP_NAME);
         });
         check.required("retentionInDays", &self.retention_in_days);
+    }
+}
+
+impl Validate for StartLiveTailRequest {
+    fn validate(&self, check: &mut Check) {
+        check.member("logEventFilterPattern", &self.log_event_filter_pattern, |check, value| {
+            check.length(value, 0, Some(1024));
+        });
+        check.required("logGroupIdentifiers", &self.log_group_identifiers);
+        check.member("logGroupIdentifiers", &self.log_group_identifiers, |check, value| {
+            check.size(value.len(), "StartLiveTailLogGroupIdentifiers", 1, Some(10));
+            check.items(value, |check, item| {
+                check.length(item, 1, Some(2048));
+                check.pattern(item, &LOG_GROUP_IDENTIFIER);
+            });
+        });
+        check.member("logStreamNamePrefixes", &self.log_stream_name_prefixes, |check, value| {
+            check.size(value.len(), "InputLogStreamNames", 1, Some(100));
+            check.items(value, |check, item| {
+                check.length(item, 1, Some(512));
+                check.pattern(item, &LOG_STREAM_NAME);
+            });
+        });
+        check.member("logStreamNames", &self.log_stream_names, |check, value| {
+            check.size(value.len(), "InputLogStreamNames", 1, Some(100));
+            check.items(value, |check, item| {
+                check.length(item, 1, Some(512));
+                check.pattern(item, &LOG_STREAM_NAME);
+            });
+        });
+    }
+}
+
+impl Validate for TagResourceRequest {
+    fn validate(&self, check: &mut Check) {
+        check.required("resourceArn", &self.resource_arn);
+        check.member("resourceArn", &self.resource_arn, |check, value| {
+            check.length(value, 1, Some(1011));
+            check.pattern(value, &AMAZON_RESOURCE_NAME);
+        });
+        check.required("tags", &self.tags);
+        check.member("tags", &self.tags, |check, value| {
+            check.size(value.len(), "Tags", 1, Some(50));
+            check.keys(value, |check, key| {
+                check.length(key, 1, Some(128));
+                check.pattern(key, &TAG_KEY);
+            });
+            check.values(value, |check, entry| {
+                check.length(entry, 0, Some(256));
+                check.pattern(entry, &TAG_VALUE);
+            });
+        });
+    }
+}
+
+impl Validate for UntagResourceRequest {
+    fn validate(&self, check: &mut Check) {
+        check.required("resourceArn", &self.resource_arn);
+        check.member("resourceArn", &self.resource_arn, |check, value| {
+            check.length(value, 1, Some(1011));
+            check.pattern(value, &AMAZON_RESOURCE_NAME);
+        });
+        check.required("tagKeys", &self.tag_keys);
+        check.member("tagKeys", &self.tag_keys, |check, value| {
+            check.size(value.len(), "TagKeyList", 0, Some(50));
+            check.items(value, |check, item| {
+                check.length(item, 1, Some(128));
+                check.pattern(item, &TAG_KEY);
+            });
+        });
     }
 }
