@@ -71,6 +71,13 @@ impl Core {
         answer.await.map_err(|_| stopping())?
     }
 
+    /// As [`Core::write`], on a thread that may block.
+    pub fn write_here(&self, write: Write) -> Result<Written, ApiError> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.blocking_send(Message::Write(Box::new(write), sender)).map_err(|_| stopping())?;
+        answer.blocking_recv().map_err(|_| stopping())?
+    }
+
     /// Tells what a backend saw, with the rows of the log streams that go with it.
     pub async fn report(&self, report: Report, streams: Vec<LogStreamRow>) {
         // An inbox that is closed means that the server stops; the backend tells it again at the next start.

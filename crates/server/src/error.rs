@@ -49,6 +49,14 @@ pub enum ErrorKind {
     ResourceAlreadyExists,
     /// `InvalidParameterException`, 400, of CloudWatch Logs.
     InvalidParameter,
+    /// `OperationAbortedException`, 400, of CloudWatch Logs: something else is under way there.
+    OperationAborted,
+    /// `LimitExceededException`, 400, of CloudWatch Logs.
+    LimitExceeded,
+    /// `TooManyTagsException`, 400, of CloudWatch Logs.
+    TooManyTags,
+    /// `ValidationException`, 400, of CloudWatch Logs.
+    Validation,
     /// `ServiceUnavailableException`, 503: shutting down, or the store takes no writes.
     Unavailable,
 }
@@ -76,6 +84,10 @@ impl ErrorKind {
             Self::ResourceNotFound => ("ResourceNotFoundException", 400),
             Self::ResourceAlreadyExists => ("ResourceAlreadyExistsException", 400),
             Self::InvalidParameter => ("InvalidParameterException", 400),
+            Self::OperationAborted => ("OperationAbortedException", 400),
+            Self::LimitExceeded => ("LimitExceededException", 400),
+            Self::TooManyTags => ("TooManyTagsException", 400),
+            Self::Validation => ("ValidationException", 400),
             Self::Unavailable => ("ServiceUnavailableException", 503),
         }
     }

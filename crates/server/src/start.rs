@@ -16,8 +16,8 @@ use crate::effects;
 use crate::http::{self, Http};
 use crate::iam::{Credentials, Verifier};
 use crate::images::{ImageOptions, ImageStore};
-use crate::logs::Logs;
-use crate::store::{Catalog, Readers, Store, Writer};
+use crate::logs::{LogStores, Logs};
+use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
 use std::path::Path;
@@ -72,7 +72,7 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let (store, writer, rows) = open_store(folder.path())?;
     let (machine, reports) = open_machine(&settings, folder.path(), &rows)?;
     let (core, core_thread, to_do) = start_core(writer, rows, &machine).await?;
-    let service = Arc::new(open_api(&settings, folder.path(), &core, store));
+    let service = Arc::new(open_api(&settings, folder.path(), &core, store)?);
     defaults::make(&service).await?;
     tokio::spawn(effects::run(to_do, service.clone(), machine.clone()));
     let reporter = tokio::spawn(tell_core(reports, core.clone()));
@@ -143,11 +143,13 @@ async fn start_core(
     Ok((core, thread, to_do))
 }
 
-fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> Service {
+fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> anyhow::Result<Service> {
     let readers = Readers::new(store);
     let (region, account) = (&settings.region, &settings.account);
-    let logs = Logs::new(Arc::new(Catalog(readers.clone())), data_dir, region, account);
-    Service::new(core.clone(), readers, region.clone(), account.clone(), Arc::new(logs))
+    let catalog = Arc::new(Catalog(readers.clone()));
+    let stores = LogStores { catalog, writer: Arc::new(core.clone()), events: Events::open(data_dir)? };
+    let logs = Logs::start(stores, data_dir, region, account)?;
+    Ok(Service::new(core.clone(), readers, region.clone(), account.clone(), Arc::new(logs)))
 }
 
 /// Says what goes on without a server; with nothing left, no cgroup is left either.

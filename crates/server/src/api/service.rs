@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::Receiver;
 
 /// The whole API.
 pub struct Service {
@@ -190,6 +191,13 @@ impl Api for Service {
             Operation::Logs(_) => self.logs(call).await,
             Operation::Sts(_) => Ok(super::sts::get_caller_identity(&call.principal, &call.request_id)),
         }
+    }
+
+    async fn stream(self: &Arc<Self>, call: Call) -> Result<Receiver<Bytes>, ApiError> {
+        authorize(&call.principal, &call)?;
+        let (logs, runtime) = (self.logs.clone(), tokio::runtime::Handle::current());
+        let begin = move || logs.start_live_tail(&call.body, &call.request_id, &runtime);
+        tokio::task::spawn_blocking(begin).await.map_err(|_| ApiError::server())?
     }
 }
 

@@ -80,6 +80,10 @@ impl Service {
             Written::TooManyTags(count) => Err(ApiError::client(format!(
                 "a resource can have at most {MAX_TAGS} tags, with these it would have {count}"
             ))),
+            other @ Written::Logs(_) => {
+                tracing::error!(?other, "a write was answered with what belongs to another");
+                Err(ApiError::server())
+            }
         }
     }
 

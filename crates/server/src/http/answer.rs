@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use tokio::sync::mpsc::Receiver;
 
 /// The id of this request, on every answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -52,12 +53,14 @@ pub(super) struct Answer {
     /// The error's code where it goes into a header.
     pub code: Option<&'static str>,
     pub body: Bytes,
+    /// Instead of the body: parts that come one after the other.
+    pub events: Option<Receiver<Bytes>>,
 }
 
 impl Answer {
     /// What an operation answered.
     pub fn success(protocol: Protocol, body: Bytes) -> Self {
-        Self { status: StatusCode::OK, content_type: protocol.content_type(), code: None, body }
+        Self { status: StatusCode::OK, content_type: protocol.content_type(), code: None, body, events: None }
     }
 
     /// What `/health` answers.
@@ -67,6 +70,7 @@ impl Answer {
             content_type: "text/plain",
             code: None,
             body: Bytes::from_static(b"ok\n"),
+            events: None,
         }
     }
 
@@ -90,6 +94,18 @@ impl Answer {
             content_type: protocol.content_type(),
             code: (protocol != Protocol::Query).then_some(code),
             body: body.into(),
+            events: None,
+        }
+    }
+
+    /// An answer in parts.
+    pub fn events(events: Receiver<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/vnd.amazon.eventstream",
+            code: None,
+            body: Bytes::new(),
+            events: Some(events),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a verified request is to the rest of the server, and what the rest of the server is to `http`.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorKind};
 use crate::iam::{Principal, Service};
 use batchyard_model as model;
 use batchyard_model::batch::BatchOperation;
@@ -9,6 +9,7 @@ use batchyard_model::sts::StsOperation;
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
 
 /// An operation of one of the services on this port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,11 @@ impl Operation {
     /// AWS's name, such as `SubmitJob`.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether it is answered in parts, with a stream of events.
+    pub fn streams(self) -> bool {
+        self == Self::Logs(LogsOperation::StartLiveTail)
     }
 
     /// The service that a caller signs for.
@@ -68,4 +74,13 @@ pub struct Call {
 pub trait Api: Send + Sync + 'static {
     /// Carries out one call: the body of a 200 answer, in the service's own format, or why not.
     fn call(self: &Arc<Self>, call: Call) -> impl Future<Output = Result<Bytes, ApiError>> + Send;
+
+    /// Carries out a call that is answered in parts, as they come; [`Operation::streams`] says which.
+    fn stream(
+        self: &Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = Result<Receiver<Bytes>, ApiError>> + Send {
+        let text = format!("{} is not answered in parts here", call.operation.name());
+        std::future::ready(Err(ApiError::new(ErrorKind::UnknownOperation, text)))
+    }
 }

@@ -52,9 +52,9 @@ pub(super) async fn run<A: Api>(
     let limits = shared.http.limits;
     let io = Watched::new(TokioIo::new(stream), life.clone());
     let service = {
-        let life = life.clone();
+        let (life, stage) = (life.clone(), stage.clone());
         service_fn(move |request| {
-            let answer = request::answer(shared.clone(), life.clone(), request);
+            let answer = request::answer(shared.clone(), life.clone(), stage.clone(), request);
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };

@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod call;
 mod connection;
+mod events;
 mod life;
 mod limits;
 mod listen;

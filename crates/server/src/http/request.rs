@@ -2,14 +2,16 @@
 
 use super::answer::{Answer, Protocol};
 use super::call::{Api, Call, Operation};
+use super::events::Events;
 use super::life::Life;
-use super::listen::Shared;
+use super::listen::{Shared, Stage};
 use super::route::{self, Route};
 use super::{body, limits::Limits};
 use crate::error::{ApiError, ErrorKind};
 use crate::iam::{Principal, SignedRequest, sigv4};
+use batchyard_model::logs::LogsOperation;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
@@ -17,34 +19,38 @@ use hyper::{Request, Response};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Answers a request.
 pub(super) async fn answer<A: Api>(
     shared: Arc<Shared<A>>,
     life: Arc<Life>,
+    stage: watch::Receiver<Stage>,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Response<Either<Full<Bytes>, Events>> {
     life.handling();
     let id = uuid::Uuid::new_v4().to_string();
     let (head, incoming) = request.into_parts();
     let route = route::route(&head);
-    let (answer, allow) = match take_body(&head, incoming, &route, &shared.http.limits).await {
-        Err(refused) => {
-            if refused.unread {
-                life.leave_unread();
+    let (mut answer, allow) =
+        match take_body(&head, incoming, &route, &limits(&route, shared.http.limits)).await {
+            Err(refused) => {
+                if refused.unread {
+                    life.leave_unread();
+                }
+                (Answer::failure(protocol(&route), &refused.error, &id), None)
             }
-            (Answer::failure(protocol(&route), &refused.error, &id), None)
-        }
-        Ok(body) => match route {
-            Route::Health => (Answer::healthy(), None),
-            Route::Nowhere(protocol, error, allow) => (Answer::failure(protocol, &error, &id), allow),
-            Route::Operation(operation, arn) => {
-                (operate(&shared, &head, operation, arn, body, &id).await, None)
-            }
-            Route::Form => (form(&shared, &head, body, &id).await, None),
-        },
-    };
+            Ok(body) => match route {
+                Route::Health => (Answer::healthy(), None),
+                Route::Nowhere(protocol, error, allow) => (Answer::failure(protocol, &error, &id), allow),
+                Route::Operation(operation, arn) => {
+                    (operate(&shared, &head, operation, arn, body, &id).await, None)
+                }
+                Route::Form => (form(&shared, &head, body, &id).await, None),
+            },
+        };
     tracing::debug!(id, method = %head.method, path = head.uri.path(), status = answer.status.as_u16(), "answered");
+    let events = answer.events.take();
     let mut response = answer.into_response(&id);
     if let Some(allow) = allow {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
@@ -52,8 +58,17 @@ pub(super) async fn answer<A: Api>(
     if life.has_unread() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    life.answering();
-    response
+    match events {
+        // No limit of time holds for the whole of it; the body looks after clients that take nothing.
+        Some(parts) => {
+            let events = Events::new(parts, stage, life, shared.http.limits.write_time);
+            response.map(|_| Either::Right(events))
+        }
+        None => {
+            life.answering();
+            response.map(Either::Left)
+        }
+    }
 }
 
 fn protocol(route: &Route) -> Protocol {
@@ -63,6 +78,17 @@ fn protocol(route: &Route) -> Protocol {
         Route::Form => Protocol::Query,
         Route::Health => Protocol::Rest,
     }
+}
+
+/// A batch of PutLogEvents holds 1 MiB of messages, which JSON may need six times the room for, and 10,000 objects.
+const PUT_LOG_EVENTS_BODY: usize = 8 << 20;
+
+fn limits(route: &Route, mut limits: Limits) -> Limits {
+    if let Route::Operation(Operation::Logs(LogsOperation::PutLogEvents), _) = route {
+        limits.body_bytes = limits.body_bytes.max(PUT_LOG_EVENTS_BODY);
+        limits.discard_bytes = limits.discard_bytes.max(limits.body_bytes);
+    }
+    limits
 }
 
 async fn take_body(
@@ -109,12 +135,17 @@ async fn operate<A: Api>(
         Ok(principal) => {
             let query = query(head);
             let call = Call { operation, principal, body, resource_arn, query, request_id: id.to_owned() };
-            guarded(shared.api.call(call), operation, id).await
+            if operation.streams() {
+                guarded(shared.api.stream(call), operation, id).await.map(Answer::events)
+            } else {
+                let body = guarded(shared.api.call(call), operation, id).await;
+                body.map(|body| Answer::success(protocol, body))
+            }
         }
         Err(error) => Err(error),
     };
     match result {
-        Ok(body) => Answer::success(protocol, body),
+        Ok(answer) => answer,
         Err(error) => {
             tracing::debug!(id, operation = operation.name(), %error, "refused");
             Answer::failure(protocol, &error, id)
@@ -146,11 +177,11 @@ fn query(head: &Parts) -> Vec<(String, String)> {
 }
 
 /// A handler's panic is one request's 500, not the connection's end.
-async fn guarded(
-    call: impl Future<Output = Result<Bytes, ApiError>>,
+async fn guarded<T>(
+    call: impl Future<Output = Result<T, ApiError>>,
     operation: Operation,
     id: &str,
-) -> Result<Bytes, ApiError> {
+) -> Result<T, ApiError> {
     let mut call = pin!(call);
     std::future::poll_fn(|cx| {
         // What the handler shares with others is behind locks and channels that survive a panic; the future itself is

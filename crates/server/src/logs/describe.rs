@@ -2,7 +2,7 @@
 //!
 //! Times of a stream that runs come from its file, the row learns them only at its end. Never here: events.
 
-use super::api::{Logs, invalid, limit, unreadable};
+use super::api::{Logs, group_of_identifier, invalid, limit, unreadable};
 use super::catalog::{GroupQuery, GroupRow, StreamOrder, StreamQuery, StreamRow};
 use crate::error::ApiError;
 use batchyard_model::logs::{
@@ -35,7 +35,7 @@ impl Logs {
         let after = input.next_token.as_deref().map(|token| read_token(token, order)).transpose()?;
         let limit = limit(input.limit, PAGE);
         let rows = self.catalog.streams(&StreamQuery {
-            group: &group.name,
+            group: group.id,
             prefix,
             order,
             descending,
@@ -43,57 +43,73 @@ impl Logs {
             limit: limit + 1,
         })?;
         let next_token = (rows.len() > limit).then(|| write_token(&rows[limit - 1], order));
-        let streams = rows.iter().take(limit).map(|row| self.log_stream(row));
+        let streams = rows.iter().take(limit).map(|row| self.log_stream(&group, row));
         Ok(DescribeLogStreamsResponse { log_streams: Some(streams.collect::<Result<_, _>>()?), next_token })
     }
 
-    fn log_stream(&self, row: &StreamRow) -> Result<LogStream, ApiError> {
+    fn log_stream(&self, group: &GroupRow, row: &StreamRow) -> Result<LogStream, ApiError> {
         let (mut first, mut last) = (row.first_event_ms, row.last_event_ms);
         if !row.done
-            && let Some(file) = self.open(row)?
+            && let Some((_, file)) = self.open(row)?
         {
             let bounds = file.bounds().map_err(|error| unreadable(row, &error))?;
             (first, last) = (bounds.first_ms, bounds.last_ms);
         }
         Ok(LogStream {
-            arn: Some(format!("{}:log-stream:{}", self.arn(&row.group), row.name)),
+            arn: Some(format!("{}:log-stream:{}", self.arn(&group.name), row.name)),
             creation_time: Some(row.created_ms),
             first_event_timestamp: first,
             last_event_timestamp: last,
-            last_ingestion_time: last,
+            last_ingestion_time: row.ingested_ms.or(last),
             log_stream_name: Some(row.name.clone()),
             // AWS stopped counting it per stream.
             stored_bytes: Some(0),
-            upload_sequence_token: None,
+            upload_sequence_token: row.ingested_ms.map(|ms| format!("{ms:056}")),
         })
     }
 
-    /// A page of groups by name.
+    /// A page of groups by name, or the groups that are named.
     ///
     /// # Errors
-    /// A prefix together with a pattern; a selection that does not work yet.
+    /// Two ways to choose together; groups of other accounts.
     pub fn describe_log_groups(
         &self,
         input: &DescribeLogGroupsRequest,
     ) -> Result<DescribeLogGroupsResponse, ApiError> {
-        if input.log_group_identifiers.is_some() || input.include_linked_accounts == Some(true) {
-            return Err(invalid("logGroupIdentifiers and includeLinkedAccounts do not work yet"));
+        if input.include_linked_accounts == Some(true) {
+            return Err(invalid("includeLinkedAccounts does not work: there are no other accounts here"));
         }
         let (prefix, contains) =
             (input.log_group_name_prefix.as_deref(), input.log_group_name_pattern.as_deref());
         if prefix.is_some() && contains.is_some() {
             return Err(invalid("logGroupNamePrefix and logGroupNamePattern must not be given together"));
         }
-        let limit = limit(input.limit, PAGE);
-        // There is no other class here.
-        if input.log_group_class.as_deref().is_some_and(|class| class != "STANDARD") {
-            return Ok(DescribeLogGroupsResponse { log_groups: Some(Vec::new()), next_token: None });
+        if let Some(identifiers) = &input.log_group_identifiers {
+            if prefix.is_some() || contains.is_some() || input.next_token.is_some() {
+                return Err(invalid("logGroupIdentifiers must be given without another choice or a token"));
+            }
+            return self.named_groups(identifiers);
         }
+        let limit = limit(input.limit, PAGE);
+        let class = input.log_group_class.as_deref();
         let after = input.next_token.as_deref();
-        let rows = self.catalog.groups(&GroupQuery { prefix, contains, after, limit: limit + 1 })?;
+        let rows = self.catalog.groups(&GroupQuery { prefix, contains, class, after, limit: limit + 1 })?;
         let next_token = (rows.len() > limit).then(|| rows[limit - 1].name.clone());
         let groups = rows.iter().take(limit).map(|row| self.log_group(row)).collect();
         Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token })
+    }
+
+    /// Those that exist of the groups that are named.
+    fn named_groups(&self, identifiers: &[String]) -> Result<DescribeLogGroupsResponse, ApiError> {
+        let mut names =
+            identifiers.iter().map(|one| group_of_identifier(one)).collect::<Result<Vec<_>, _>>()?;
+        names.sort_unstable();
+        names.dedup();
+        let mut groups = Vec::new();
+        for name in names {
+            groups.extend(self.catalog.group(name)?.map(|row| self.log_group(&row)));
+        }
+        Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token: None })
     }
 
     fn log_group(&self, row: &GroupRow) -> LogGroup {
@@ -102,7 +118,8 @@ impl Logs {
             arn: Some(format!("{arn}:*")),
             creation_time: Some(row.created_ms),
             log_group_arn: Some(arn),
-            log_group_class: Some("STANDARD".to_string()),
+            deletion_protection_enabled: Some(row.protected),
+            log_group_class: Some(row.class.clone()),
             log_group_name: Some(row.name.clone()),
             metric_filter_count: Some(0),
             retention_in_days: row.retention_days,

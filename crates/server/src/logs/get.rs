@@ -1,48 +1,69 @@
 //! GetLogEvents: a page of one stream, and tokens that go on from it in both directions.
 //!
-//! A token is a direction and a byte offset, so it never ages and an idle stream answers with the token that it was
-//! sent. Never here: several streams at once (`filter`).
+//! A token is a direction, its stream and a place in it that never changes, so it never ages and an idle stream answers
+//! with the token that it was sent. Never here: several streams at once (`filter`).
 
-use super::api::{EVENT_OVERHEAD, Logs, PAGE_BYTES, PAGE_EVENTS, invalid, limit, unreadable};
-use super::catalog::StreamRow;
+use super::api::{
+    EVENT_OVERHEAD, Logs, PAGE_BYTES, PAGE_EVENTS, failed, invalid, kept_from, limit, unreadable,
+};
+use super::catalog::{GroupRow, StreamRow};
 use super::file::{LogFile, START, Walk};
 use crate::error::ApiError;
 use batchyard_model::logs::{GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent};
-use batchyard_supervisor::log_file::Record;
+use sha2::{Digest, Sha256};
 use std::io;
+use std::path::Path;
+
+/// A place in a stream. In a file it is the offset, and the time is 0; of stored events it is the number of the event
+/// that was given last, with its time.
+type Place = (i64, u64);
+
+/// The last of all places.
+const END: Place = (i64::MAX, u64::MAX);
 
 /// Where a page begins and which way it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    /// Forward from this offset.
-    Forward(u64),
-    /// Backward from this offset.
-    Backward(u64),
+struct Token {
+    forward: bool,
+    stream: u64,
+    place: Place,
 }
 
-impl From {
+impl Token {
     /// `f/` or `b/` and 56 digits, the shape that callers know.
-    fn token(self) -> String {
-        match self {
-            Self::Forward(at) => format!("f/{at:056}/s"),
-            Self::Backward(at) => format!("b/{at:056}/s"),
-        }
+    fn text(self) -> String {
+        let way = if self.forward { 'f' } else { 'b' };
+        format!("{way}/{:016}{:020}{:020}/s", self.stream, self.place.0, self.place.1)
     }
 
-    fn parse(token: &str) -> Result<Self, ApiError> {
-        let bad = || invalid("The specified nextToken is invalid.");
-        let digits =
-            token.strip_suffix("/s").and_then(|t| t.get(2..)).filter(|d| d.len() == 56).ok_or_else(bad)?;
-        if !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(bad());
-        }
-        let at = digits.parse::<u64>().map_err(|_| bad())?;
-        match &token[..2] {
-            "f/" => Ok(Self::Forward(at)),
-            "b/" => Ok(Self::Backward(at)),
-            _ => Err(bad()),
-        }
+    /// Reads a token of this stream.
+    fn parse(token: &str, stream: u64) -> Result<Self, ApiError> {
+        let read = || {
+            let digits = token.strip_suffix("/s")?.get(2..).filter(|d| d.len() == 56)?;
+            if !digits.bytes().all(|b| b.is_ascii_digit()) || digits[..16].parse::<u64>().ok()? != stream {
+                return None;
+            }
+            let place = (digits[16..36].parse().ok()?, digits[36..].parse().ok()?);
+            let forward = match &token[..2] {
+                "f/" => true,
+                "b/" => false,
+                _ => return None,
+            };
+            Some(Self { forward, stream, place })
+        };
+        read().ok_or_else(bad_token)
     }
+}
+
+pub(super) fn bad_token() -> ApiError {
+    invalid("The specified nextToken is invalid.")
+}
+
+/// 16 digits that stand for a stream, and for no other that had or will have its name.
+fn mark(group: &GroupRow, stream: &StreamRow) -> u64 {
+    let digest = Sha256::digest(format!("{} {} {}", group.name, stream.created_ms, stream.name));
+    let number = digest.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    number % 10_000_000_000_000_000
 }
 
 /// The events of a page, as they are collected.
@@ -55,9 +76,9 @@ struct Page {
 }
 
 impl Page {
-    fn new(input: &GetLogEventsRequest) -> Self {
+    fn new(input: &GetLogEventsRequest, kept_from: i64) -> Self {
         Self {
-            start_ms: input.start_time.unwrap_or(i64::MIN),
+            start_ms: input.start_time.unwrap_or(i64::MIN).max(kept_from),
             end_ms: input.end_time.unwrap_or(i64::MAX),
             limit: limit(input.limit, PAGE_EVENTS),
             bytes: 0,
@@ -65,17 +86,17 @@ impl Page {
         }
     }
 
-    /// Takes a record, unless the page is full.
-    fn take(&mut self, record: Record<'_>) -> Walk {
-        let bytes = self.bytes + record.text.len() + EVENT_OVERHEAD;
+    /// Takes an event, unless the page is full.
+    fn take(&mut self, at_ms: i64, ingested_ms: i64, text: &[u8]) -> Walk {
+        let bytes = self.bytes + text.len() + EVENT_OVERHEAD;
         if self.events.len() >= self.limit || (bytes > PAGE_BYTES && !self.events.is_empty()) {
             return Walk::Stop;
         }
         self.bytes = bytes;
         self.events.push(OutputLogEvent {
-            timestamp: Some(record.at_ms),
-            ingestion_time: Some(record.at_ms),
-            message: Some(String::from_utf8_lossy(record.text).into_owned()),
+            timestamp: Some(at_ms),
+            ingestion_time: Some(ingested_ms),
+            message: Some(String::from_utf8_lossy(text).into_owned()),
         });
         Walk::On
     }
@@ -89,72 +110,123 @@ impl Logs {
     /// No such group or stream; a token that is not one of this stream.
     pub fn get_log_events(&self, input: &GetLogEventsRequest) -> Result<GetLogEventsResponse, ApiError> {
         let group = self.group(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-        let name = input.log_stream_name.as_deref().unwrap_or_default();
-        let stream = self.stream(&group.name, name)?;
-        let token = input.next_token.as_deref().map(From::parse).transpose()?;
-        let mut page = Page::new(input);
-        let (begin, end) = match self.open(&stream)? {
-            Some(file) => {
-                let from = match token {
-                    Some(token) => check(token, &file).map_err(|error| unreadable(&stream, &error))?,
-                    None => None,
-                };
-                if token.is_some() && from.is_none() {
-                    return Err(invalid("The specified nextToken is invalid."));
-                }
-                self.fill(&mut page, &stream, &file, from, input.start_from_head == Some(true))
-                    .map_err(|error| unreadable(&stream, &error))?
-            }
-            None => (START, START),
+        let stream = self.stream(&group, input.log_stream_name.as_deref().unwrap_or_default())?;
+        let mark = mark(&group, &stream);
+        let token = input.next_token.as_deref().map(|token| Token::parse(token, mark)).transpose()?;
+        let mut page = Page::new(input, kept_from(&group));
+        let head = input.start_from_head == Some(true);
+        let (before, behind) = if self.path(&stream).is_some() {
+            self.file_page(&mut page, &stream, token, head)?
+        } else {
+            self.stored_page(&mut page, &stream, token, head)?
         };
+        let next = |forward, place| Some(Token { forward, stream: mark, place }.text());
         Ok(GetLogEventsResponse {
             events: Some(page.events),
-            next_backward_token: Some(From::Backward(begin).token()),
-            next_forward_token: Some(From::Forward(end).token()),
+            next_backward_token: next(false, before),
+            next_forward_token: next(true, behind),
         })
     }
 
-    /// Fills the page; returns the offsets before and after it.
-    fn fill(
+    /// Fills the page from a file; returns the places before and behind it.
+    fn file_page(
         &self,
         page: &mut Page,
         stream: &StreamRow,
+        token: Option<Token>,
+        head: bool,
+    ) -> Result<(Place, Place), ApiError> {
+        let Some((path, file)) = self.open(stream)? else { return Ok(((0, START), (0, START))) };
+        let lost = |error: io::Error| unreadable(stream, &error);
+        let from = match token {
+            Some(Token { forward, place: (0, at), .. }) if file.is_boundary(at).map_err(lost)? => {
+                Some((forward, at))
+            }
+            Some(_) => return Err(bad_token()),
+            None => None,
+        };
+        let (begin, end) = self.fill(page, &path, &file, from, head).map_err(lost)?;
+        Ok(((0, begin), (0, end)))
+    }
+
+    /// The offsets before and after what is taken.
+    fn fill(
+        &self,
+        page: &mut Page,
+        path: &Path,
         file: &LogFile,
-        from: Option<From>,
+        from: Option<(bool, u64)>,
         head: bool,
     ) -> io::Result<(u64, u64)> {
-        let path = self.path(stream);
+        let seek = |ms: i64| self.positions.seek(path, file, ms);
         match (from, head) {
-            (Some(From::Forward(at)), _) => forward(page, file, at),
-            (Some(From::Backward(at)), _) => backward(page, file, at),
-            (None, true) if page.start_ms == i64::MIN => forward(page, file, START),
-            (None, true) => forward(page, file, self.positions.seek(&path, file, page.start_ms)?),
+            // What lies before the range is passed over by the index, as far as the times rise.
+            (Some((true, at)), _) if page.start_ms > i64::MIN => {
+                Ok((at, forward(page, file, at.max(seek(page.start_ms)?))?))
+            }
+            (Some((true, at)), _) => Ok((at, forward(page, file, at)?)),
+            (Some((false, at)), _) => backward(page, file, at),
+            (None, true) => {
+                let at = if page.start_ms == i64::MIN { START } else { seek(page.start_ms)? };
+                Ok((at, forward(page, file, at)?))
+            }
             (None, false) if page.end_ms == i64::MAX => backward(page, file, file.whole_end()?),
-            (None, false) => backward(page, file, self.positions.seek(&path, file, page.end_ms)?),
+            (None, false) => backward(page, file, seek(page.end_ms)?),
         }
+    }
+
+    /// Fills the page from stored events; returns the places before and behind it.
+    fn stored_page(
+        &self,
+        page: &mut Page,
+        stream: &StreamRow,
+        token: Option<Token>,
+        head: bool,
+    ) -> Result<(Place, Place), ApiError> {
+        let first = (page.start_ms, 0);
+        let last = if page.end_ms == i64::MAX { END } else { (page.end_ms, 0) };
+        let (forward, from) = match token {
+            Some(token) => (token.forward, token.place),
+            None if head => (true, (page.start_ms.max(0), 0)),
+            None => (false, last),
+        };
+        let range = if forward { (from.max(first), last) } else { (first, from.min(last)) };
+        let mut ends: Option<(Place, Place)> = None;
+        let read = self.events.read(stream.id, range, !forward, |event| {
+            if page.take(event.at_ms, event.ingested_ms, event.message.as_bytes()) == Walk::Stop {
+                return false;
+            }
+            let place = (event.at_ms, event.seq);
+            ends = Some(ends.map_or((place, place), |(one, other)| (one.min(place), other.max(place))));
+            true
+        });
+        read.map_err(|error| failed(&error))?;
+        if !forward {
+            page.events.reverse();
+        }
+        // Before the first question finds anything, what comes later must still lie behind the forward token.
+        let nothing = if token.is_none() && !forward {
+            ((page.start_ms.max(0), 0), (page.start_ms.max(0), 0))
+        } else {
+            (from, from)
+        };
+        Ok(ends.unwrap_or(nothing))
     }
 }
 
-/// The token if a record begins or ends there.
-fn check(token: From, file: &LogFile) -> io::Result<Option<From>> {
-    let (From::Forward(at) | From::Backward(at)) = token;
-    Ok(file.is_boundary(at)?.then_some(token))
-}
-
-fn forward(page: &mut Page, file: &LogFile, from: u64) -> io::Result<(u64, u64)> {
-    let end = file.forward(from, |_, record| match record.at_ms {
+fn forward(page: &mut Page, file: &LogFile, from: u64) -> io::Result<u64> {
+    file.forward(from, |_, record| match record.at_ms {
         ms if ms >= page.end_ms => Walk::Stop,
         ms if ms < page.start_ms => Walk::On,
-        _ => page.take(record),
-    })?;
-    Ok((from, end))
+        ms => page.take(ms, ms, record.text),
+    })
 }
 
 fn backward(page: &mut Page, file: &LogFile, from: u64) -> io::Result<(u64, u64)> {
     let begin = file.backward(from, |_, record| match record.at_ms {
         ms if ms < page.start_ms => Walk::Stop,
         ms if ms >= page.end_ms => Walk::On,
-        _ => page.take(record),
+        ms => page.take(ms, ms, record.text),
     })?;
     page.events.reverse();
     Ok((begin, from))
@@ -274,7 +346,14 @@ mod tests {
         let group = TestGroup::new();
         group.stream("s", &[(1, "a")]);
         let digits = |n: u64| format!("f/{n:056}/s");
-        for token in ["x", "f/12/s", &digits(9), &digits(500), &digits(8).replace("f/", "g/"), "ä/1"] {
+        let good = group.logs.get_log_events(&ask("s")).expect("a page").next_forward_token.expect("a token");
+        group.stream("other", &[(1, "a")]);
+        let other = group.logs.get_log_events(&ask("other")).expect("a page").next_forward_token;
+        let moved = good.replace("25/s", "24/s");
+        let turned = good.replace("f/", "g/");
+        let other = other.expect("a token");
+        assert!(moved != good && turned != good && other != good);
+        for token in ["x", "f/12/s", &digits(9), &moved, &turned, &other, "ä/1"] {
             let input = GetLogEventsRequest { next_token: Some(token.to_string()), ..ask("s") };
             let error = group.logs.get_log_events(&input).expect_err(token);
             assert_eq!(error.kind, ErrorKind::InvalidParameter, "{token}");

@@ -4,6 +4,7 @@
 //! Never here: rows of jobs and resources.
 
 use super::StoreError;
+use super::logs_write::{LogWrite, LogWritten, write_logs};
 use batchyard_model::limits::MAX_TAGS;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub enum Write {
     /// TagResource or UntagResource.
     Tags(TagChange),
+    /// Of CloudWatch Logs.
+    Logs(LogWrite),
 }
 
 /// What became of a write.
@@ -22,6 +25,8 @@ pub enum Written {
     Done,
     /// It would have left this many tags, more than a resource may have; nothing was changed.
     TooManyTags(usize),
+    /// Of a write of CloudWatch Logs.
+    Logs(LogWritten),
 }
 
 /// What tags can be on, by row id. The numbers are part of the format.
@@ -38,6 +43,8 @@ pub enum TagOwner {
     JobDefinition = 3,
     /// A scheduling policy.
     SchedulingPolicy = 4,
+    /// A log group.
+    LogGroup = 5,
 }
 
 /// Tags to set and to remove.
@@ -58,6 +65,7 @@ pub struct TagChange {
 pub(super) fn write(t: &Transaction<'_>, write: &Write) -> Result<Written, StoreError> {
     match write {
         Write::Tags(change) => change_tags(t, change),
+        Write::Logs(write) => Ok(Written::Logs(write_logs(t, write)?)),
     }
 }
 

@@ -10,6 +10,9 @@ mod codec;
 mod definitions;
 mod listing;
 mod logs;
+mod logs_catalog;
+mod logs_events;
+mod logs_write;
 mod pool;
 mod read;
 mod restore;
@@ -18,12 +21,17 @@ mod wal;
 mod write;
 
 #[cfg(test)]
+mod logs_tests;
+#[cfg(test)]
 mod tests;
 
 pub use beside::{TagChange, TagOwner, Write, Written};
 pub use definitions::DefinitionQuery;
 pub use listing::{JobSummaryRecord, Listing, Position, Selection};
-pub use logs::{Catalog, LogStreamRow};
+pub use logs::LogStreamRow;
+pub use logs_catalog::Catalog;
+pub use logs_events::{Events, StoredEvent};
+pub use logs_write::{LogWrite, LogWritten, NewGroup};
 pub use pool::Readers;
 pub use read::{AttemptRecord, JobRecord, Reader};
 pub use write::Writer;
@@ -73,6 +81,11 @@ pub enum StoreError {
         /// SQLite's words.
         verdict: String,
     },
+    /// The store of log events fails.
+    #[error(
+        "store: logs/events.db in the data folder, which holds what clients sent with PutLogEvents, fails: {0}"
+    )]
+    Events(String),
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -59,6 +59,23 @@ impl Reader {
         Ok(out)
     }
 
+    /// Gives rows to `visit` until it answers false, so that no more is read than is wanted.
+    pub(super) fn visit(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut visit: impl FnMut(&Row<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if !visit(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Compute environments after a row id, in the order of their making.
     pub fn compute_environments(
         &self,

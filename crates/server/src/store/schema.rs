@@ -159,6 +159,40 @@ CREATE INDEX job_by_share ON job (queue, share_identifier, status) WHERE share_i
 -- DescribeJobDefinitions by state, and the latest ACTIVE revision, past any number of deregistered ones.
 CREATE INDEX job_definition_by_state ON job_definition (active);
 CREATE INDEX job_definition_by_name_and_state ON job_definition (name, active, revision);
+
+-- A group's size is kept, not summed. What is removed gets a name that nobody can ask for, a group `*<id>`, a stream
+-- `*<id>` in group 0, until its files are cleared away. A stream without a path has its events in the event store.
+ALTER TABLE log_group ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE log_group ADD COLUMN class TEXT NOT NULL DEFAULT 'STANDARD';
+ALTER TABLE log_group ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE log_stream ADD COLUMN ingested_ms INTEGER;
+UPDATE log_group SET stored_bytes = (SELECT coalesce(sum(bytes), 0) FROM log_stream WHERE log_group = log_group.id);
+INSERT INTO log_group (id, name, created_ms) VALUES (0, '*', 0);
+-- Streams by the time that they span, in classes of four times the length each, so that those of a moment are found
+-- without a look at the others: of class k only those that began within 4^k s before it can be meant. 15: longer;
+-- 16: still written; none: nothing in it.
+ALTER TABLE log_stream ADD COLUMN begin_ms INTEGER AS (min(created_ms, coalesce(first_event_ms, created_ms))) VIRTUAL;
+ALTER TABLE log_stream ADD COLUMN span INTEGER AS (CASE
+    WHEN NOT done THEN 16
+    WHEN bytes = 0 OR last_event_ms IS NULL THEN NULL
+    WHEN last_event_ms - begin_ms <= 1000 THEN 0
+    WHEN last_event_ms - begin_ms <= 4000 THEN 1
+    WHEN last_event_ms - begin_ms <= 16000 THEN 2
+    WHEN last_event_ms - begin_ms <= 64000 THEN 3
+    WHEN last_event_ms - begin_ms <= 256000 THEN 4
+    WHEN last_event_ms - begin_ms <= 1024000 THEN 5
+    WHEN last_event_ms - begin_ms <= 4096000 THEN 6
+    WHEN last_event_ms - begin_ms <= 16384000 THEN 7
+    WHEN last_event_ms - begin_ms <= 65536000 THEN 8
+    WHEN last_event_ms - begin_ms <= 262144000 THEN 9
+    WHEN last_event_ms - begin_ms <= 1048576000 THEN 10
+    WHEN last_event_ms - begin_ms <= 4194304000 THEN 11
+    WHEN last_event_ms - begin_ms <= 16777216000 THEN 12
+    WHEN last_event_ms - begin_ms <= 67108864000 THEN 13
+    WHEN last_event_ms - begin_ms <= 268435456000 THEN 14
+    ELSE 15 END) VIRTUAL;
+DROP INDEX log_stream_by_creation;
+CREATE INDEX log_stream_by_time ON log_stream (log_group, span, begin_ms, name);
 ";
 
 /// Says why a database can't be used: it is another program's, a newer one's, or damaged. Only reads.

@@ -1,8 +1,7 @@
 //! What is committed is read back as it was; what is not ours or not whole is refused.
 
-use super::{Catalog, DefinitionQuery, LogStreamRow, Readers, Store, StoreError, schema};
+use super::{DefinitionQuery, Store, StoreError, schema};
 use super::{TagChange, TagOwner, Write, Written};
-use crate::logs::{GroupQuery, LogCatalog, RangeQuery, StreamOrder, StreamQuery, StreamRow};
 use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, Change, ContainerResult, JobFacts, JobHot, JobRow};
 use batchyard_engine::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, QueueId, TaskId};
@@ -222,48 +221,6 @@ fn definitions_are_found_by_name_revision_and_state() {
     let query = |active| DefinitionQuery { name: Some("d".into()), active, after: 0, limit: 10 };
     assert_eq!(reader.job_definitions(&query(None)).unwrap().len(), 2);
     assert_eq!(reader.job_definitions(&query(Some(false))).unwrap().len(), 1);
-}
-
-#[test]
-fn streams_are_found_by_name_prefix_and_time() {
-    let folder = Folder::new();
-    let (store, mut writer) = Store::open(folder.path()).unwrap();
-    let row = |name: &str, last| LogStreamRow {
-        group: "/aws/batch/job".into(),
-        name: name.into(),
-        task: TaskId([1; 16]),
-        container: "default".into(),
-        path: "logs/x".into(),
-        created_ms: 10,
-        first_event_ms: last,
-        last_event_ms: last,
-        bytes: 5,
-        done: last.is_some(),
-    };
-    writer.commit(&[], &[row("a/1", Some(20)), row("a/2", None), row("b/1", Some(90))], &[]).unwrap();
-    let catalog = Catalog(Readers::new(store));
-    let names = |rows: Vec<StreamRow>| rows.into_iter().map(|r| r.name).collect::<Vec<_>>();
-    let group = "/aws/batch/job";
-    let by_name = |after| StreamQuery { group, prefix: Some("a/"), after, limit: 10, ..Default::default() };
-    assert_eq!(names(catalog.streams(&by_name(None)).unwrap()), ["a/1", "a/2"]);
-    assert_eq!(names(catalog.streams(&by_name(Some((0, "a/1")))).unwrap()), ["a/2"]);
-    let by_time = StreamQuery {
-        group,
-        order: StreamOrder::LastEvent,
-        descending: true,
-        limit: 10,
-        ..Default::default()
-    };
-    assert_eq!(names(catalog.streams(&by_time).unwrap()), ["b/1", "a/1", "a/2"]);
-    let rest = StreamQuery { after: Some((20, "a/1")), ..by_time };
-    assert_eq!(names(catalog.streams(&rest).unwrap()), ["a/2"]);
-    let range = RangeQuery { group, start_ms: 50, end_ms: 100, limit: 10, ..Default::default() };
-    assert_eq!(names(catalog.streams_in_range(&range).unwrap()), ["a/2", "b/1"]);
-    assert!(catalog.stream(group, "c").unwrap().is_none());
-    assert!(catalog.group("nope").unwrap().is_none());
-    let groups =
-        GroupQuery { prefix: Some("/aws"), contains: Some("batch"), limit: 10, ..Default::default() };
-    assert_eq!(catalog.groups(&groups).unwrap()[0].stored_bytes, 15);
 }
 
 #[test]
