@@ -168,6 +168,9 @@ class Connection:
         top, body = data.split(b"\r\n\r\n", 1)
         lines = top.decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+        if headers.get("content-type") == "application/vnd.amazon.eventstream":
+            # It has no end of its own: that it began is the answer.
+            return Answer(int(lines[0].split()[1]), headers | {"connection": "close"}, b"")
         if "content-length" not in headers:
             raise NoAnswer(f"an answer of unknown length: {top!r}")
         length = 0 if head else int(headers["content-length"])

@@ -119,6 +119,7 @@ def batch(names):
 def logs(names):
     """The same of CloudWatch Logs. `names`: group, stream."""
     stream = {"logGroupName": names["group"], "logStreamName": names["stream"]}
+    tagged = {"resourceArn": "arn:aws:logs:{region}:{account}:log-group:{group}".format(**names)}
     times = {"startTime": 0, "endTime": 2_000_000_000_000, "limit": 5}
     return {
         "CreateLogGroup": [{"logGroupName": "/bad/@fresh@"} | TAGS],
@@ -132,8 +133,13 @@ def logs(names):
                             {"logGroupIdentifier": names["group"], "logStreamNamePrefix": "bad"}],
         "GetLogEvents": [stream | times | {"startFromHead": True},
                          {"logGroupIdentifier": names["group"], "logStreamName": names["stream"]}],
-        "PutLogEvents": [stream | {"logEvents": [{"timestamp": names["now"], "message": "m"}]}],
+        "DeleteRetentionPolicy": [{"logGroupName": names["group"]}],
+        "StartLiveTail": [{"logGroupIdentifiers": [names["group"]], "logStreamNames": ["x"], "logEventFilterPattern": "x"}],
+        "PutLogEvents": [{"logGroupName": names["group"], "logStreamName": "bad-input"} | {"logEvents": [{"timestamp": names["now"], "message": "m"}]}],
         "PutRetentionPolicy": [{"logGroupName": names["group"], "retentionInDays": 7}],
+        "ListTagsForResource": [tagged],
+        "TagResource": [tagged | TAGS],
+        "UntagResource": [tagged | {"tagKeys": ["k"]}],
     }
 
 
