@@ -98,6 +98,27 @@ def test_the_cli_follows_a_group(server, group):
         tail.wait()
 
 
+def test_sessions_are_few_and_give_their_place_back(own_server):
+    """AWS allows 15 at a time."""
+    own_server.logs.create_log_group(logGroupName="g")
+    client = own_server.client("logs", checked=False, inject_host_prefix=False)
+    opened = []
+
+    def another():
+        try:
+            opened.append(client.start_live_tail(logGroupIdentifiers=["g"])["responseStream"])
+            return True
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "LimitExceededException"
+            return False
+
+    assert [another() for _ in range(16)] == [True] * 15 + [False]
+    opened.pop().close()
+    until(another, what="the place that was given back")
+    for stream in opened:
+        stream.close()
+
+
 def test_a_server_that_stops_ends_its_sessions(own_server):
     own_server.logs.create_log_group(logGroupName="g")
     arn = own_server.logs.describe_log_groups()["logGroups"][0]["logGroupArn"]
