@@ -89,6 +89,10 @@ def test_what_a_group_cannot_be(server):
     assert logs.describe_log_groups(logGroupNamePrefix="/test/no")["logGroups"] == []
     logs.create_log_group(logGroupName="/test/protected", deletionProtectionEnabled=True)
     refused("ValidationException", logs.delete_log_group, "protection", logGroupName="/test/protected")
+    logs.put_log_group_deletion_protection(logGroupIdentifier="/test/protected", deletionProtectionEnabled=False)
+    logs.delete_log_group(logGroupName="/test/protected")
+    refused("ResourceNotFoundException", logs.put_log_group_deletion_protection,
+            logGroupIdentifier="/test/protected", deletionProtectionEnabled=True)
 
 
 def test_groups_are_found_by_prefix_pattern_and_identifier(server):
@@ -160,9 +164,13 @@ def test_batches_that_are_refused_and_events_that_are_left_out(server, group):
     server.logs.put_retention_policy(logGroupName=group, retentionInDays=3)
     answer = put(server, group, "s", [(t - 4 * DAY, "old")])
     assert answer["rejectedLogEventsInfo"] == {"expiredLogEventEndIndex": 1}
+    entity = {"keyAttributes": {"Type": "Service", "Name": "x"}}
+    answer = server.logs.put_log_events(logGroupName=group, logStreamName="s", entity=entity,
+                                        logEvents=[{"timestamp": t, "message": "of something"}])
+    assert answer["rejectedEntityInfo"] == {"errorType": "UnsupportedLogGroupType"}
     full = [(t, '"\\\n' * 26)] * 10_000
     put(server, group, "s", full)
-    assert len(filtered(server, group)) == 10_001
+    assert len(filtered(server, group)) == 10_002
 
 
 def test_retention_hides_and_removes(server, group):
@@ -198,6 +206,9 @@ def test_pages_of_a_stream_in_both_directions(server, group):
     assert get(server, group, "s", startTime=t + 2, endTime=t + 5) == ["2", "3", "4"]
     assert get(server, group, "s", startTime=t + 2, endTime=t + 5, startFromHead=False, limit=2) == ["3", "4"]
     assert get(server, group, "s", startFromHead=False, limit=3) == ["7", "8", "9"]
+    arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["logGroupArn"]
+    page = logs.get_log_events(logGroupIdentifier=arn, logStreamName="s", startFromHead=True, limit=1, unmask=True)
+    assert [e["message"] for e in page["events"]] == ["0"]
 
     def pages(token_name, **first):
         page, seen = logs.get_log_events(**stream, **first), []

@@ -136,6 +136,7 @@ def logs(names):
         "DeleteRetentionPolicy": [{"logGroupName": names["group"]}],
         "StartLiveTail": [{"logGroupIdentifiers": [names["group"]], "logStreamNames": ["x"], "logEventFilterPattern": "x"}],
         "PutLogEvents": [{"logGroupName": names["group"], "logStreamName": "bad-input"} | {"logEvents": [{"timestamp": names["now"], "message": "m"}]}],
+        "PutLogGroupDeletionProtection": [{"logGroupIdentifier": names["group"], "deletionProtectionEnabled": False}],
         "PutRetentionPolicy": [{"logGroupName": names["group"], "retentionInDays": 7}],
         "ListTagsForResource": [tagged],
         "TagResource": [tagged | TAGS],

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn the_tables_are_whole() {
         assert_eq!(batch::OPERATIONS.len(), 48);
-        assert_eq!(logs::OPERATIONS.len(), 10);
+        assert_eq!(logs::OPERATIONS.len(), 16);
         assert_eq!(sts::OPERATIONS.len(), 1);
         for (row, operation) in batch::OPERATIONS.iter().zip(BatchOperation::ALL) {
             assert_eq!(operation.operation(), row);

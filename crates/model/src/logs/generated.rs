@@ -693,6 +693,24 @@ object! {
     }
 }
 
+/// Input of PutLogGroupDeletionProtection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct PutLogGroupDeletionProtectionRequest {
+    /// Required.
+    #[serde(rename = "deletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
+    pub deletion_protection_enabled: Option<bool>,
+    /// Required; length 1 to 2048.
+    #[serde(rename = "logGroupIdentifier", skip_serializing_if = "Option::is_none")]
+    pub log_group_identifier: Option<String>,
+}
+
+object! {
+    PutLogGroupDeletionProtectionRequest {
+        0 deletion_protection_enabled "deletionProtectionEnabled",
+        1 log_group_identifier "logGroupIdentifier",
+    }
+}
+
 /// Input of PutRetentionPolicy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PutRetentionPolicyRequest {

@@ -122,6 +122,16 @@ pub static OPERATIONS: &[Operation] = &[
         resources: &[Resource { kind: "log-stream", required: true }],
     },
     Operation {
+        name: "PutLogGroupDeletionProtection",
+        method: "POST",
+        path: "/",
+        path_members: &[],
+        query_members: &[],
+        iam_action: "logs:PutLogGroupDeletionProtection",
+        level: AccessLevel::Write,
+        resources: &[Resource { kind: "log-group", required: true }],
+    },
+    Operation {
         name: "PutRetentionPolicy",
         method: "POST",
         path: "/",
@@ -189,6 +199,8 @@ pub enum LogsOperation {
     /// AWS's operation of this name.
     PutLogEvents,
     /// AWS's operation of this name.
+    PutLogGroupDeletionProtection,
+    /// AWS's operation of this name.
     PutRetentionPolicy,
     /// AWS's operation of this name.
     StartLiveTail,
@@ -212,6 +224,7 @@ impl LogsOperation {
         Self::GetLogEvents,
         Self::ListTagsForResource,
         Self::PutLogEvents,
+        Self::PutLogGroupDeletionProtection,
         Self::PutRetentionPolicy,
         Self::StartLiveTail,
         Self::TagResource,
@@ -242,6 +255,7 @@ impl LogsOperation {
             "GetLogEvents" => Self::GetLogEvents,
             "ListTagsForResource" => Self::ListTagsForResource,
             "PutLogEvents" => Self::PutLogEvents,
+            "PutLogGroupDeletionProtection" => Self::PutLogGroupDeletionProtection,
             "PutRetentionPolicy" => Self::PutRetentionPolicy,
             "StartLiveTail" => Self::StartLiveTail,
             "TagResource" => Self::TagResource,

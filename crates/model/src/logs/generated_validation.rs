@@ -316,6 +316,17 @@ impl Validate for PutLogEventsRequest {
     }
 }
 
+impl Validate for PutLogGroupDeletionProtectionRequest {
+    fn validate(&self, check: &mut Check) {
+        check.required("deletionProtectionEnabled", &self.deletion_protection_enabled);
+        check.required("logGroupIdentifier", &self.log_group_identifier);
+        check.member("logGroupIdentifier", &self.log_group_identifier, |check, value| {
+            check.length(value, 1, Some(2048));
+            check.pattern(value, &LOG_GROUP_IDENTIFIER);
+        });
+    }
+}
+
 impl Validate for PutRetentionPolicyRequest {
     fn validate(&self, check: &mut Check) {
         check.required("logGroupName", &self.log_group_name);

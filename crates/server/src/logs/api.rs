@@ -87,6 +87,7 @@ impl Logs {
             "GetLogEvents" => answer(&self.get_log_events(&read(body)?)?),
             "ListTagsForResource" => answer(&self.list_tags(&read(body)?)?),
             "PutLogEvents" => answer(&self.put_log_events(read(body)?)?),
+            "PutLogGroupDeletionProtection" => done(self.put_deletion_protection(&read(body)?)),
             "PutRetentionPolicy" => done(self.put_retention_policy(&read(body)?)),
             "TagResource" => done(self.tag_resource(&read(body)?)),
             "UntagResource" => done(self.untag_resource(&read(body)?)),

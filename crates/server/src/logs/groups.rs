@@ -10,7 +10,8 @@ use batchyard_model::limits::MAX_TAGS;
 use batchyard_model::logs::{
     CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest, DeleteLogStreamRequest,
     DeleteRetentionPolicyRequest, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    PutRetentionPolicyRequest, TagResourceRequest, UntagResourceRequest,
+    PutLogGroupDeletionProtectionRequest, PutRetentionPolicyRequest, TagResourceRequest,
+    UntagResourceRequest,
 };
 use std::collections::BTreeMap;
 
@@ -55,6 +56,19 @@ impl Logs {
         self.write(LogWrite::DeleteGroup(input.log_group_name.clone().unwrap_or_default()))?;
         self.clear_away();
         Ok(())
+    }
+
+    /// Protects a group from deletion, or no longer.
+    ///
+    /// # Errors
+    /// No such group.
+    pub fn put_deletion_protection(
+        &self,
+        input: &PutLogGroupDeletionProtectionRequest,
+    ) -> Result<(), ApiError> {
+        let group = group_of_identifier(input.log_group_identifier.as_deref().unwrap_or_default())?;
+        let on = input.deletion_protection_enabled == Some(true);
+        self.write(LogWrite::Protect { group: group.to_string(), on })
     }
 
     /// Makes a stream that PutLogEvents can write.

@@ -5,7 +5,7 @@
 
 use super::StoreError;
 use super::beside::TagOwner;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Params, Transaction, params};
 use std::collections::BTreeMap;
 
 /// A write to the rows of groups and streams.
@@ -15,6 +15,13 @@ pub enum LogWrite {
     CreateGroup(NewGroup),
     /// DeleteLogGroup, by name.
     DeleteGroup(String),
+    /// PutLogGroupDeletionProtection.
+    Protect {
+        /// The group's name.
+        group: String,
+        /// It may not be deleted.
+        on: bool,
+    },
     /// PutRetentionPolicy, or DeleteRetentionPolicy without days.
     Retention {
         /// The group's name.
@@ -111,11 +118,8 @@ pub(super) fn write_logs(t: &Transaction<'_>, write: &LogWrite) -> Result<LogWri
     match write {
         LogWrite::CreateGroup(new) => create_group(t, new),
         LogWrite::DeleteGroup(name) => delete_group(t, name),
-        LogWrite::Retention { group, days } => {
-            let sql = "UPDATE log_group SET retention_days = ?2 WHERE name = ?1";
-            let changed = t.prepare_cached(sql)?.execute(params![group, days])?;
-            Ok(if changed == 0 { LogWritten::NoGroup } else { LogWritten::Done })
-        }
+        LogWrite::Protect { group, on } => set(t, "protected = ?2", params![group, on]),
+        LogWrite::Retention { group, days } => set(t, "retention_days = ?2", params![group, days]),
         LogWrite::CreateStream { group, name, created_ms } => create_stream(t, group, name, *created_ms),
         LogWrite::DeleteStream { group, name } => delete_stream(t, group, name),
         LogWrite::Put { .. } => put(t, write),
@@ -128,6 +132,13 @@ pub(super) fn write_logs(t: &Transaction<'_>, write: &LogWrite) -> Result<LogWri
         }
         LogWrite::Forget(streams) => forget(t, streams),
     }
+}
+
+/// Sets something of a group, whose name is the first parameter.
+fn set(t: &Transaction<'_>, what: &str, values: impl Params) -> Result<LogWritten, StoreError> {
+    let sql = format!("UPDATE log_group SET {what} WHERE name = ?1");
+    let changed = t.prepare_cached(&sql)?.execute(values)?;
+    Ok(if changed == 0 { LogWritten::NoGroup } else { LogWritten::Done })
 }
 
 fn group_id(t: &Transaction<'_>, name: &str) -> Result<Option<i64>, StoreError> {
