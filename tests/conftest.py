@@ -18,7 +18,10 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the tests counted: answers held to the service models, requests of the bad-input suite."""
+    """What the tests counted: instants of death, answers held to the service models, requests of the bad-input suite."""
+    if lines := TABLE.lines():
+        terminalreporter.section("instants at which server or supervisor were killed")
+        terminalreporter.write_line("\n".join(lines))
     asked = ", ".join(f"{count} of {who}" for who, count in exchange.COUNTS.items())
     terminalreporter.write_line(f"answers checked against the service models: {sum(exchange.COUNTS.values())} ({asked})")
     for note in exchange.NOTES:
@@ -28,14 +31,6 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_collection_modifyitems(items):
     """`late` tests go to the end, so that their jobs have run meanwhile."""
     items.sort(key=lambda item: item.get_closest_marker("late") is not None)
-
-
-def pytest_terminal_summary(terminalreporter):
-    """What the session counted."""
-    lines = TABLE.lines()
-    if lines:
-        terminalreporter.section("instants at which server or supervisor were killed")
-        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,6 +24,7 @@ RUN = [f"{when}.{stage}" for stage in ("submit", "place", "started", "retry", "e
     "before_report.ended", "before_forget", "after_forget", "before_delete",
 ]
 TERMINATE = [f"{when}.terminate" for when in COMMIT] + ["before_stop", "after_stop"]
+TAG = [f"{when}.beside" for when in COMMIT]
 RESOURCE = [f"{when}.resource" for when in COMMIT]
 LOST = ["before_lost", "after_lost"]
 SUPERVISOR = [f"supervisor.{name}" for name in (
@@ -104,7 +105,7 @@ def judge_run(bench, point, answered, may_be_gone):
 
 
 def test_every_point_of_the_program_is_tried():
-    tried = [*RUN, *TERMINATE, *RESOURCE, *LOST, *SUPERVISOR, "supervisor.before_stop", "before_own_record", "before_whole",
+    tried = [*RUN, *TERMINATE, *RESOURCE, *TAG, *LOST, *SUPERVISOR, "supervisor.before_stop", "before_own_record", "before_whole",
              "before_boot_kept"]
     assert set(tried) == points_of_the_program()
 
@@ -189,6 +190,22 @@ def test_the_server_dies_while_a_definition_is_made(bench, point):
     lost = len(made) < (answered is not None or point.startswith("after"))
     TABLE.record(point, int(lost), max(0, len(made) - 1))
     assert not lost and [m["revision"] for m in made] in ([], [1])
+
+
+@pytest.mark.parametrize("point", TAG)
+def test_the_server_dies_while_a_tag_is_set(bench, point):
+    arn = bench.server.register()
+    bench.hooks.arm(point)
+    answered = False
+    with contextlib.suppress(BotoCoreError):
+        bench.server.batch.tag_resource(resourceArn=arn, tags={"k": "v"})
+        answered = True
+    bench.crashed(point)
+    bench.server.start()
+    tags = bench.server.batch.list_tags_for_resource(resourceArn=arn)["tags"]
+    lost = tags != {"k": "v"} and (answered or point.startswith("after"))
+    TABLE.record(point, int(lost), 0)
+    assert not lost and tags in ({}, {"k": "v"})
 
 
 @pytest.mark.parametrize("point", RESOURCE + ["before_whole"])

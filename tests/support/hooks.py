@@ -86,7 +86,7 @@ def points_of_the_program():
     text = "\n".join(path.read_text() for path in sources if "/tests/" not in str(path))
     calls = re.findall(r"(?<!fn )\bpoint\((?!&)(.*?)\);", text, re.DOTALL)
     names = {name for call in calls for name in re.findall(r'"([a-z_.]+)"', call)}
-    stages = set(re.findall(r'"([a-z]+)"', re.search(r"fn stages.*", (REPO / "crates/server/src/crash.rs").read_text(),
+    stages = set(re.findall(r'"([a-z]+)"', re.search(r"fn around.*", (REPO / "crates/server/src/crash.rs").read_text(),
                                                       re.DOTALL).group()))
     around = set(re.findall(r'(?<!fn )\baround\("([a-z_]+)"', text))
     assert names and stages and around

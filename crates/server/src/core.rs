@@ -185,13 +185,14 @@ impl Owner {
     /// Commits, answers, lets the effects go. False when the core was told to end while the store took no writes.
     fn finish(&mut self, waiting: Waiting) -> bool {
         let (changes, effects) = self.engine.take();
-        crash::around("before_commit", &changes);
+        let beside = !waiting.writes.is_empty();
+        crash::around("before_commit", &changes, beside);
         match self.writer.commit(&changes, &waiting.streams, &waiting.writes) {
             Ok(written) => {
-                crash::around("after_commit", &changes);
+                crash::around("after_commit", &changes, beside);
                 self.engine.committed();
                 waiting.answer(written);
-                crash::around("after_answer", &changes);
+                crash::around("after_answer", &changes, beside);
                 for effect in effects {
                     let _ = self.effects.send(effect);
                 }

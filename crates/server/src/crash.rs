@@ -8,12 +8,13 @@ use batchyard_engine::JobStatus;
 use batchyard_engine::change::{Change, JobHot};
 pub use batchyard_supervisor::hooks::point;
 
-/// Comes to the point `<when>.<stage>` for each stage that these changes are.
-pub fn around(when: &str, changes: &[Change]) {
+/// Comes to the point `<when>.<stage>` for each stage that these changes are; `beside` when the batch also holds writes
+/// that the engine has no part in.
+pub fn around(when: &str, changes: &[Change], beside: bool) {
     if batchyard_supervisor::hooks::folder().is_none() {
         return;
     }
-    for stage in changes.iter().flat_map(stages) {
+    for stage in changes.iter().flat_map(stages).chain(beside.then_some("beside")) {
         point(&format!("{when}.{stage}"));
     }
 }

@@ -47,7 +47,7 @@ impl Writer {
         }
         let written =
             writes.iter().map(|write| beside::write(&transaction, write)).collect::<Result<_, _>>()?;
-        crash::around("during_commit", changes);
+        crash::around("during_commit", changes, !writes.is_empty());
         transaction.commit()?;
         Ok(written)
     }
