@@ -76,7 +76,7 @@ impl Listed for Finding {
                 Health::Warn => Cell::new("warn", Look::Busy),
                 Health::Fail => Cell::new("FAIL", Look::Bad),
             }),
-            Column::new("WHAT", |f: &Self, _| f.name.as_str().into()),
+            Column::new("WHAT", |f: &Self, _| f.name.as_str().into()).of("name"),
             Column::new("FOUND", |f: &Self, _| f.found.as_str().into()).cut(),
         ]
     }

@@ -30,11 +30,14 @@ pub struct ImageArgs {
 }
 
 impl ImageArgs {
+    /// The forms of one document.
+    const DOCUMENT: &'static [Format] = &[Format::Table, Format::Json, Format::Yaml];
+
     /// The forms in which the result can be had; none: it is no listing.
     pub fn formats(&self) -> &'static [Format] {
         match self.command {
             ImageCommand::Ls => Format::ALL,
-            ImageCommand::Import { .. } | ImageCommand::Resolve { .. } => &[Format::Table, Format::Json],
+            ImageCommand::Import { .. } | ImageCommand::Resolve { .. } => Self::DOCUMENT,
             ImageCommand::Rm { .. } => &[],
         }
     }
@@ -91,9 +94,10 @@ Examples:
     },
 }
 
+/// A row of `image ls`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ImageRow {
+pub struct ImageRow {
     name: Option<String>,
     digest: String,
     id: String,
@@ -137,8 +141,8 @@ impl Listed for ImageRow {
             }),
             Column::new("DIGEST", digest),
             Column::new("LAYERS", |i: &Self, _| i.layers.to_string().into()).right(),
-            Column::new("SIZE", |i: &Self, _| units::bytes(i.bytes).into()).right(),
-            Column::new("IMPORTED", |i: &Self, _| units::stamp(i.imported_at).into()),
+            Column::new("SIZE", |i: &Self, _| units::bytes(i.bytes).into()).right().of("bytes"),
+            Column::new("IMPORTED", |i: &Self, _| units::stamp(i.imported_at).into()).of("importedAt"),
             Column::new("BUILT-IN", |i: &Self, _| if i.builtin { "yes" } else { "-" }.into()).wide(),
         ]
     }
@@ -187,7 +191,7 @@ fn import(
     };
     let done = done.map_err(|e| error(&e))?;
     console.clear_progress();
-    if matches!(console.format, Some(Format::Json)) {
+    if console.wants_document() {
         let images: Vec<_> = done
             .images
             .iter()
@@ -196,7 +200,8 @@ fn import(
                         "newBytes": i.new_bytes, "skippedDevices": i.skipped_devices })
             })
             .collect();
-        return console.json(&json!({ "schemaVersion": super::output::SCHEMA_VERSION, "imported": images }));
+        return console
+            .document(json!({ "schemaVersion": super::output::SCHEMA_VERSION, "imported": images }));
     }
     for image in &done.images {
         console.line(format!(
@@ -257,8 +262,8 @@ fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>
 fn show(image: &ResolvedImage, console: &mut Console) -> Result<(), CliError> {
     let config = &image.config;
     let kind = if image.kind == ImageKind::Host { "host" } else { "layers" };
-    if matches!(console.format, Some(Format::Json)) {
-        return console.json(&json!({
+    if console.wants_document() {
+        return console.document(json!({
             "schemaVersion": super::output::SCHEMA_VERSION,
             "name": image.reference, "digest": image.digest, "kind": kind, "layers": image.layers,
             "entrypoint": config.entrypoint, "command": config.cmd, "environment": config.env,

@@ -33,6 +33,8 @@ impl State {
     /// The states of jobs that have not ended.
     pub const OPEN: [Self; 5] =
         [Self::Submitted, Self::Pending, Self::Runnable, Self::Starting, Self::Running];
+    /// The states of jobs that no host has been given yet.
+    pub const WAITING: [Self; 3] = [Self::Submitted, Self::Pending, Self::Runnable];
     /// All states.
     pub const ALL: [Self; 7] = [
         Self::Submitted,

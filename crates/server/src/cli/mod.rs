@@ -4,17 +4,23 @@
 //! any AWS Batch endpoint; those of this machine (`server`, `stop`, `env`, `image`, `doctor`) also read the data folder.
 //! Never here: what the server does ([`Hooks`] leads there), what a command does.
 
+pub mod cancel;
 pub mod client;
+mod columns;
+pub mod completion;
 pub mod doctor;
 mod doctor_checks;
+mod ending;
 pub mod env;
 pub mod error;
 pub mod follow;
+mod forms;
 pub mod image;
 pub mod interrupt;
 pub mod job;
 pub mod local;
 pub mod logs;
+pub mod man;
 pub mod output;
 pub mod ps;
 pub mod queues;
@@ -22,9 +28,11 @@ pub mod rows;
 pub mod run;
 mod run_request;
 pub mod select;
+pub mod selector;
 pub mod server;
 pub mod show;
 pub mod stop;
+pub mod submit;
 pub mod terminate;
 #[cfg(test)]
 #[path = "tests/testing.rs"]
@@ -38,7 +46,7 @@ use clap::{Args, Parser, Subcommand};
 use client::Client;
 use client::config::{self, Folder, Options};
 use error::CliError;
-use output::{Console, Format};
+use output::{Console, Format, Shape};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,7 +73,7 @@ pub struct Cli {
 }
 
 /// What all commands take.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Globals {
     /// Endpoint of all services, for clients; else AWS_ENDPOINT_URL_BATCH, …_CLOUDWATCH_LOGS, AWS_ENDPOINT_URL, the aws
     /// files
@@ -84,6 +92,12 @@ struct Globals {
     /// Form of the output, for commands that list or show
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", help_heading = "Global options")]
     output: Option<Format>,
+    /// What to print of the JSON document, in JMESPath as `aws` takes it; -o json where no form is asked for
+    #[arg(long, global = true, value_name = "JMESPATH", help_heading = "Global options")]
+    query: Option<String>,
+    /// Columns to print, of those in a table's header and the fields of -o json: id,name,exitCode
+    #[arg(long, global = true, value_name = "NAMES", value_delimiter = ',', help_heading = "Global options")]
+    columns: Vec<String>,
     /// No colours; NO_COLOR does the same
     #[arg(long, global = true, help_heading = "Global options")]
     no_color: bool,
@@ -95,15 +109,19 @@ enum Command {
     Stop(stop::StopArgs),
     Env(env::EnvArgs),
     Run(run::RunArgs),
+    Submit(submit::SubmitArgs),
     #[command(alias = "jobs")]
     Ps(ps::PsArgs),
     Show(show::ShowArgs),
     Logs(logs::LogsArgs),
     Wait(wait::WaitArgs),
+    Cancel(cancel::CancelArgs),
     Terminate(terminate::TerminateArgs),
     Queues(queues::QueuesArgs),
     Image(image::ImageArgs),
     Doctor(doctor::DoctorArgs),
+    Completion(completion::CompletionArgs),
+    Man(man::ManArgs),
 }
 
 /// Where the command line hands over to the rest of the program. A function pointer keeps this module free of the
@@ -116,12 +134,16 @@ pub struct Hooks {
 
 /// Reads the command line, runs the command, prints its error if it has one, and gives the exit code.
 pub fn main(hooks: &Hooks) -> ExitCode {
+    completion::answer_if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::explain(&error, std::env::args_os()),
     };
-    let mut console = Console::standard(cli.globals.output, cli.globals.no_color);
-    match cli.dispatch(hooks, &mut console) {
+    let globals = &cli.globals;
+    let shape = Shape::new(globals.query.as_deref(), &globals.columns);
+    let (shape, bad) = shape.map_or_else(|e| (Shape::default(), Some(e)), |shape| (shape, None));
+    let mut console = Console::standard(globals.output, shape, globals.no_color);
+    match bad.map_or_else(|| cli.dispatch(hooks, &mut console), Err) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             cli.tell(&error, &mut console);
@@ -158,8 +180,12 @@ impl Cli {
             Command::Show(args) => show::run(args, &client()?, console),
             Command::Logs(args) => logs::run(args, &client()?, console),
             Command::Wait(args) => wait::run(args, &client()?, console),
+            Command::Submit(args) => submit::run(args, &client()?, console),
+            Command::Cancel(args) => cancel::run(args, &client()?, console),
             Command::Terminate(args) => terminate::run(args, &client()?, console),
             Command::Queues(args) => queues::run(args, &client()?, console),
+            Command::Completion(args) => completion::run(args, console),
+            Command::Man(args) => man::run(args, console),
         }
     }
 }

@@ -1,138 +1,21 @@
 //! Everything a command prints: one place that knows terminal, colour, width and the output formats.
 //!
 //! Results go to standard output, all else to standard error; a listing is described once (columns for people, fields
-//! for programs) and printed in whatever format was asked for. Never here: which jobs are shown.
+//! for programs) and printed in whatever format was asked for. Never here: which jobs are shown, the forms for programs
+//! (forms.rs).
 
+pub use super::columns::{Cell, Column, Listed, Look, SCHEMA_VERSION};
+use super::columns::{field_of, named, to_json, whole};
 use super::error::CliError;
+use super::forms::{self, Grid};
+pub use super::forms::{Format, Shape};
 use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
-/// Version of the JSON that listings print; raised only when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
-
 /// Columns of a terminal that does not tell (a serial line says 0).
 const PLAIN_WIDTH: u16 = 80;
-
-/// `-o`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people; fits the terminal.
-    Table,
-    /// For people; full ids and more columns.
-    Wide,
-    /// One document with a schemaVersion.
-    Json,
-    /// An object a line.
-    Jsonl,
-    /// Comma separated, with a header line.
-    Csv,
-    /// Ids only, one a line.
-    Id,
-}
-
-impl Format {
-    /// Every form, for what is a listing.
-    pub const ALL: &'static [Self] = &[Self::Table, Self::Wide, Self::Json, Self::Jsonl, Self::Csv, Self::Id];
-}
-
-/// How a cell looks on a terminal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Look {
-    /// As it is.
-    #[default]
-    Plain,
-    /// Went well.
-    Good,
-    /// Went wrong.
-    Bad,
-    /// Goes on.
-    Busy,
-    /// Less important.
-    Dim,
-}
-
-/// A cell for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// Text; control characters are shown as `?`.
-    pub text: String,
-    /// Colour.
-    pub look: Look,
-}
-
-impl Cell {
-    /// A cell with a look.
-    pub fn new(text: impl Into<String>, look: Look) -> Self {
-        let clean = |c: char| if c.is_control() { '?' } else { c };
-        Self { text: text.into().chars().map(clean).collect(), look }
-    }
-}
-
-impl<S: Into<String>> From<S> for Cell {
-    fn from(text: S) -> Self {
-        Self::new(text, Look::Plain)
-    }
-}
-
-/// Makes a row's cell; the flag says whether `wide` was asked for.
-pub type MakeCell<T> = fn(&T, bool) -> Cell;
-
-/// A column of a table.
-pub struct Column<T> {
-    /// Header.
-    pub head: &'static str,
-    /// Shown with `-o wide` only.
-    pub wide: bool,
-    /// May be cut when the terminal is narrow. Ids never are.
-    pub may_cut: bool,
-    /// Numbers are set to the right.
-    pub right: bool,
-    /// The cell of a row.
-    pub cell: MakeCell<T>,
-}
-
-impl<T> Column<T> {
-    /// A column that is always shown whole.
-    pub const fn new(head: &'static str, cell: MakeCell<T>) -> Self {
-        Self { head, wide: false, may_cut: false, right: false, cell }
-    }
-
-    /// Only with `-o wide`.
-    #[must_use]
-    pub const fn wide(mut self) -> Self {
-        self.wide = true;
-        self
-    }
-
-    /// Gives way on a narrow terminal.
-    #[must_use]
-    pub const fn cut(mut self) -> Self {
-        self.may_cut = true;
-        self
-    }
-
-    /// Set to the right.
-    #[must_use]
-    pub const fn right(mut self) -> Self {
-        self.right = true;
-        self
-    }
-}
-
-/// What can be listed.
-pub trait Listed: Serialize + Sized {
-    /// Key of the list in the JSON document.
-    const KEY: &'static str;
-    /// Fields of a row's JSON in the order of the CSV columns.
-    const FIELDS: &'static [&'static str];
-    /// Columns for people.
-    fn columns() -> Vec<Column<Self>>;
-    /// What `-o id` prints.
-    fn key(&self) -> &str;
-}
 
 /// Where a command prints to.
 pub struct Console {
@@ -140,18 +23,22 @@ pub struct Console {
     err: Box<dyn Write>,
     /// What was asked for; absent when nothing was.
     pub format: Option<Format>,
+    /// `--query` and `--columns`.
+    pub shape: Shape,
     /// Colours on standard output.
     pub color: bool,
     /// Columns of the terminal on standard output; absent when it is none.
     pub width: Option<u16>,
     /// Progress may be shown on standard error.
     pub progress: bool,
+    /// A person may be asked.
+    asks: bool,
     progress_shown: bool,
 }
 
 impl Console {
     /// The process's own standard output and error.
-    pub fn standard(format: Option<Format>, no_color: bool) -> Self {
+    pub fn standard(format: Option<Format>, shape: Shape, no_color: bool) -> Self {
         let tty = io::stdout().is_terminal();
         let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
@@ -161,9 +48,11 @@ impl Console {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             format,
+            shape,
             color: tty && !no_color && !dumb && !set("NO_COLOR"),
             width: tty.then(|| size.map(|s| s.ws_col).filter(|w| *w > 0).or(columns).unwrap_or(PLAIN_WIDTH)),
             progress: io::stderr().is_terminal() && !dumb,
+            asks: io::stderr().is_terminal(),
             progress_shown: false,
         }
     }
@@ -171,7 +60,18 @@ impl Console {
     /// Prints to the given writers, as to files.
     #[cfg(test)]
     pub fn to_writers(out: Box<dyn Write>, err: Box<dyn Write>, format: Option<Format>) -> Self {
-        Self { out, err, format, color: false, width: None, progress: false, progress_shown: false }
+        let shape = Shape::default();
+        Self {
+            out,
+            err,
+            format,
+            shape,
+            color: false,
+            width: None,
+            progress: false,
+            asks: false,
+            progress_shown: false,
+        }
     }
 
     /// The format, with `table` when none was asked for.
@@ -209,6 +109,20 @@ impl Console {
         }
     }
 
+    /// Asks a question that is answered with yes or no; nothing when there is no terminal to ask on. Only `y` and `yes`
+    /// are a yes.
+    pub fn confirm(&mut self, question: &str) -> Option<bool> {
+        if !(self.asks && io::stdin().is_terminal()) {
+            return None;
+        }
+        self.clear_progress();
+        let _ = write!(self.err, "{question} [y/N] ");
+        let _ = self.err.flush();
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Takes the changing line away.
     pub fn clear_progress(&mut self) {
         if std::mem::take(&mut self.progress_shown) {
@@ -217,36 +131,116 @@ impl Console {
         }
     }
 
-    /// Prints a JSON document, indented.
-    pub fn json(&mut self, value: &Value) -> Result<(), CliError> {
-        self.line(format!("{value:#}"))
+    /// A document for a program was asked for, not a text for people.
+    pub fn wants_document(&self) -> bool {
+        self.shape.has_query() || !matches!(self.format, None | Some(Format::Table | Format::Wide))
     }
 
-    /// Prints a listing in the format asked for.
-    pub fn list<T: Listed>(&mut self, rows: &[T]) -> Result<(), CliError> {
-        let text = match self.format() {
-            format @ (Format::Table | Format::Wide) => self.table(rows, format == Format::Wide),
-            Format::Json => {
-                let rows = rows.iter().map(to_json).collect::<Vec<_>>();
-                format!("{:#}\n", json!({ "schemaVersion": SCHEMA_VERSION, T::KEY: rows }))
-            }
-            Format::Jsonl => rows.iter().map(|r| format!("{}\n", to_json(r))).collect(),
-            Format::Csv => csv(rows),
-            Format::Id => rows.iter().map(|r| format!("{}\n", r.key())).collect(),
+    /// Prints a document: as JSON where no form was asked for, and what `--query` makes of it where there is one.
+    pub fn document(&mut self, value: Value) -> Result<(), CliError> {
+        let value = self.shape.ask(value)?;
+        let text = match self.format.unwrap_or(Format::Json) {
+            Format::Table | Format::Wide => self.grid(&forms::grid(&value)),
+            format => forms::text(&value, format)?,
         };
         self.print(&text)
     }
 
+    /// Prints a listing in the format asked for.
+    pub fn list<T: Listed>(&mut self, rows: &[T]) -> Result<(), CliError> {
+        if self.shape.has_query() {
+            return self.document(whole::<T>(rows.iter().map(to_json).collect()));
+        }
+        let text = match self.format() {
+            format @ (Format::Table | Format::Wide) => self.table(rows, format == Format::Wide),
+            Format::Id => rows.iter().map(|r| format!("{}\n", r.key())).collect(),
+            Format::Csv => forms::csv(&Grid {
+                head: Some(match self.shape.columns() {
+                    [] => T::FIELDS.iter().map(ToString::to_string).collect(),
+                    names => names.iter().map(|n| field_of::<T>(n)).collect(),
+                }),
+                rows: rows.iter().map(|row| self.csv_row(row)).collect(),
+            }),
+            format => {
+                let rows: Vec<Value> = rows.iter().map(|row| self.picked(row)).collect();
+                let value = if format == Format::Jsonl { rows.into() } else { whole::<T>(rows) };
+                forms::text(&value, format)?
+            }
+        };
+        self.print(&text)
+    }
+
+    fn csv_row<T: Listed>(&self, row: &T) -> Vec<String> {
+        let value = to_json(row);
+        match self.shape.columns() {
+            [] => T::FIELDS.iter().map(|f| forms::word(value.get(f))).collect(),
+            names => names.iter().map(|n| forms::word(Some(&named(row, &value, n)))).collect(),
+        }
+    }
+
+    /// A row's JSON, with `--columns` no more than those.
+    fn picked<T: Listed>(&self, row: &T) -> Value {
+        let value = to_json(row);
+        match self.shape.columns() {
+            [] => value,
+            names => names.iter().map(|n| (field_of::<T>(n), named(row, &value, n))).collect(),
+        }
+    }
+
     /// A table for people: one line a row, cut only in columns that may be cut.
     pub fn table<T: Listed>(&self, rows: &[T], wide: bool) -> String {
+        if !self.shape.columns().is_empty() {
+            return self.chosen(rows, wide);
+        }
         let columns: Vec<_> = T::columns().into_iter().filter(|c| wide || !c.wide).collect();
+        let cells =
+            rows.iter().map(|row| columns.iter().map(|c| (c.cell)(row, wide)).collect()).collect::<Vec<_>>();
+        let specs: Vec<Spec> = columns.iter().map(Spec::from).collect();
+        self.draw(&specs, &cells)
+    }
+
+    /// The columns of `--columns`: those for people where there are such, else the field as it is.
+    fn chosen<T: Listed>(&self, rows: &[T], wide: bool) -> String {
+        let known = T::columns();
+        let columns: Vec<(&String, Option<&Column<T>>)> =
+            self.shape.columns().iter().map(|n| (n, known.iter().find(|c| c.is(n)))).collect();
+        let spec = |(name, column): &(&String, Option<&Column<T>>)| match column {
+            Some(column) => Spec::from(*column),
+            None => Spec { head: name.to_uppercase(), right: false, may_cut: true },
+        };
+        let cell = |row: &T, value: &Value, (name, column): &(&String, Option<&Column<T>>)| match column {
+            Some(column) => (column.cell)(row, wide),
+            None => Cell::from(forms::word(Some(&named(row, value, name)))),
+        };
+        let cells: Vec<Vec<Cell>> = rows
+            .iter()
+            .map(|row| (row, to_json(row)))
+            .map(|(row, value)| columns.iter().map(|c| cell(row, &value, c)).collect())
+            .collect();
+        self.draw(&columns.iter().map(spec).collect::<Vec<_>>(), &cells)
+    }
+
+    /// Rows of words as a table.
+    fn grid(&self, grid: &Grid) -> String {
+        let width = grid.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let head = |i: usize| grid.head.as_ref().and_then(|h| h.get(i)).map(|h| h.to_uppercase());
+        let specs: Vec<Spec> = (0..width)
+            .map(|i| Spec { head: head(i).unwrap_or_default(), right: false, may_cut: false })
+            .collect();
         let cells: Vec<Vec<Cell>> =
-            rows.iter().map(|row| columns.iter().map(|c| (c.cell)(row, wide)).collect()).collect();
+            grid.rows.iter().map(|row| row.iter().map(|c| Cell::from(c.as_str())).collect()).collect();
+        self.draw(&specs, &cells)
+    }
+
+    fn draw(&self, columns: &[Spec], rows: &[Vec<Cell>]) -> String {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        table.set_header(columns.iter().map(|c| styled(&Cell::new(c.head, Look::Dim), c.right, self.color)));
-        for row in &cells {
-            let cells = row.iter().zip(&columns).map(|(cell, c)| styled(cell, c.right, self.color));
+        if columns.iter().any(|c| !c.head.is_empty()) {
+            let head = |c: &Spec| styled(&Cell::new(c.head.as_str(), Look::Dim), c.right, self.color);
+            table.set_header(columns.iter().map(head));
+        }
+        for row in rows {
+            let cells = row.iter().zip(columns).map(|(cell, c)| styled(cell, c.right, self.color));
             let mut line = comfy_table::Row::from(cells);
             line.max_height(1);
             table.add_row(line);
@@ -259,7 +253,7 @@ impl Console {
                 table.set_content_arrangement(ContentArrangement::Disabled);
             }
         }
-        for (column, spec) in table.column_iter_mut().zip(&columns) {
+        for (column, spec) in table.column_iter_mut().zip(columns) {
             column.set_padding((0, 2));
             column.set_constraint(if spec.may_cut {
                 let head = u16::try_from(spec.head.len()).unwrap_or(u16::MAX);
@@ -295,35 +289,16 @@ fn styled(cell: &Cell, right: bool, color: bool) -> comfy_table::Cell {
     }
 }
 
-fn to_json<T: Serialize>(row: &T) -> Value {
-    serde_json::to_value(row).unwrap_or_default()
+/// What drawing needs to know of a column.
+struct Spec {
+    head: String,
+    right: bool,
+    may_cut: bool,
 }
 
-fn csv<T: Listed>(rows: &[T]) -> String {
-    let mut text = T::FIELDS.join(",");
-    text.push('\n');
-    for row in rows {
-        let value = to_json(row);
-        let fields: Vec<String> = T::FIELDS
-            .iter()
-            .map(|f| match value.get(f) {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(s)) => quoted(s),
-                Some(other) => quoted(&other.to_string()),
-            })
-            .collect();
-        text.push_str(&fields.join(","));
-        text.push('\n');
-    }
-    text
-}
-
-/// A CSV field, quoted when it has to be (RFC 4180).
-fn quoted(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_string()
+impl<T> From<&Column<T>> for Spec {
+    fn from(column: &Column<T>) -> Self {
+        Self { head: column.head.to_string(), right: column.right, may_cut: column.may_cut }
     }
 }
 
@@ -331,6 +306,8 @@ fn quoted(field: &str) -> String {
 mod tests {
     use super::super::testing::Captured;
     use super::*;
+    use serde::Serialize;
+    use serde_json::json;
 
     #[derive(Serialize)]
     struct Thing {

@@ -1,7 +1,7 @@
 //! `batchyard ps`: the jobs of all queues in one list.
 //!
-//! One ListJobs a queue and state; no DescribeJobs, since the summaries hold all that is shown. Never here: how a row
-//! looks (rows.rs).
+//! One ListJobs a queue and state; no DescribeJobs where no job is named, since the summaries hold all that is shown.
+//! Never here: how a row looks (rows.rs), what names a job (select.rs).
 
 use super::client::Client;
 use super::client::calls::Depth;
@@ -9,8 +9,10 @@ use super::error::CliError;
 use super::job::{Job, State};
 use super::output::{Console, Format};
 use super::rows::JobRow;
-use super::units;
+use super::select::{self, Usual};
+use super::{completion, units};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -20,17 +22,20 @@ use std::time::Duration;
 Examples:
   batchyard ps                            everything that has not ended
   batchyard ps -a --queue default -o wide
-  batchyard ps --status FAILED -o json | jq -r '.jobs[] | [.id, .exitCode, .reason] | @tsv'")]
+  batchyard ps 'train-*' @project=demo --since 2h --columns id,name,exit
+  batchyard ps --status FAILED -o json | jq -r '.jobs[] | [.id, .exitCode, .reason] | @tsv'
+
+With --since what has ended is listed too. Words and tags cost a DescribeJobs for each hundred jobs.")]
 pub struct PsArgs {
+    /// Ids, beginnings of ids, ARNs, names (the newest), patterns ('train-*'), last, last:3, @tag=value
+    #[arg(add = ArgValueCompleter::new(completion::jobs))]
+    pub jobs: Vec<String>,
     /// Ended jobs too
     #[arg(short, long)]
     pub all: bool,
-    /// Only this queue; may be repeated
-    #[arg(long)]
-    pub queue: Vec<String>,
-    /// Only this state; may be repeated
-    #[arg(long, ignore_case = true, conflicts_with = "all")]
-    pub status: Vec<State>,
+    /// Narrow the words.
+    #[command(flatten)]
+    pub filters: select::TimedFilters,
     /// Most jobs of each queue and state, newest first; 0 for all
     #[arg(long, default_value_t = 1000)]
     pub limit: usize,
@@ -48,7 +53,8 @@ pub fn run(args: &PsArgs, client: &Client, console: &mut Console) -> Result<u8, 
         let jobs = jobs(args, client, console)?;
         console.list(&JobRow::of(&jobs, units::now_ms()))?;
         if jobs.is_empty() && console.format() == Format::Table {
-            console.note(if args.all { "no jobs" } else { "no open jobs; -a shows ended ones" });
+            let open = !args.all && args.filters.filters.status.is_empty() && args.filters.since.is_none();
+            console.note(if open { "no open jobs; -a shows ended ones" } else { "no jobs" });
         }
         return Ok(0);
     }
@@ -69,7 +75,15 @@ pub fn run(args: &PsArgs, client: &Client, console: &mut Console) -> Result<u8, 
 }
 
 fn jobs(args: &PsArgs, client: &Client, console: &mut Console) -> Result<Vec<Job>, CliError> {
-    let states: &[State] = match (&args.status[..], args.all) {
+    let filters = &args.filters.filters;
+    if args.all && !filters.status.is_empty() {
+        return Err(CliError::Usage("--status says already which states; leave -a out".into()));
+    }
+    let selection = args.filters.with(&args.jobs)?;
+    if !(selection.words.is_empty() && selection.tags.is_empty()) {
+        return select::find(client, &selection, if args.all { Usual::ALL } else { Usual::OPEN });
+    }
+    let states: &[State] = match (&filters.status[..], args.all || selection.since.is_some()) {
         ([], false) => &State::OPEN,
         ([], true) => &State::ALL,
         (some, _) => some,
@@ -77,7 +91,7 @@ fn jobs(args: &PsArgs, client: &Client, console: &mut Console) -> Result<Vec<Job
     let depth = if args.limit == 0 { Depth::All } else { Depth::First(args.limit) };
     let mut jobs: Vec<Job> = Vec::new();
     let mut cut = false;
-    for queue in client.queue_names(&args.queue)? {
+    for queue in client.queue_names(&filters.queue)? {
         for state in states {
             let listed = client.list_jobs(&queue, *state, depth)?;
             cut |= listed.cut;
@@ -87,16 +101,8 @@ fn jobs(args: &PsArgs, client: &Client, console: &mut Console) -> Result<Vec<Job
     if cut {
         console.note(format!("more than {} jobs of a queue and state; --limit 0 shows all", args.limit));
     }
-    Ok(once_each(jobs))
-}
-
-/// Newest first. A job that moved on between two listings is in both: its later state counts.
-fn once_each(mut jobs: Vec<Job>) -> Vec<Job> {
-    jobs.sort_by(|a, b| {
-        b.created().cmp(&a.created()).then_with(|| a.id().cmp(b.id())).then_with(|| b.state().cmp(&a.state()))
-    });
-    jobs.dedup_by(|later, first| later.id() == first.id());
-    jobs
+    jobs.retain(|j| selection.fits(j));
+    Ok(select::once_each(jobs))
 }
 
 #[cfg(test)]
@@ -154,7 +160,7 @@ mod tests {
     #[test]
     fn a_job_seen_in_two_states_is_shown_in_the_later() {
         let jobs = ["RUNNABLE", "RUNNING", "STARTING"].map(|s| Job::new(job("aa", "x", s)));
-        let once = once_each(jobs.to_vec());
+        let once = select::once_each(jobs.to_vec());
         assert_eq!(once.len(), 1);
         assert_eq!(once[0].status(), "RUNNING");
     }

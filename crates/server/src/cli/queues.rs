@@ -9,6 +9,7 @@ use super::job::{State, last_part, number};
 use super::output::{Cell, Column, Console, Listed, Look};
 use super::rows::{dash, state_look};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,13 +23,14 @@ Examples:
   batchyard queues -o json | jq '.queues[] | {name, waiting: .jobs.RUNNABLE}'")]
 pub struct QueuesArgs {
     /// Only these queues
+    #[arg(add = ArgValueCompleter::new(super::completion::queues))]
     pub queues: Vec<String>,
 }
 
 /// A row; `jobs` counts open jobs by state.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct QueueRow {
+pub struct QueueRow {
     name: String,
     arn: Option<String>,
     state: Option<String>,
@@ -64,8 +66,10 @@ impl Listed for QueueRow {
             Column::new("NAME", |q: &Self, _| q.name.as_str().into()),
             Column::new("STATE", |q: &Self, _| word(q.state.as_ref())),
             Column::new("STATUS", |q: &Self, _| word(q.status.as_ref())),
-            Column::new("PRIO", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into())).right(),
-            Column::new("ENVS", |q: &Self, _| q.environments.join(",").into()).cut(),
+            Column::new("PRIO", |q: &Self, _| q.priority.map_or_else(dash, |p| p.to_string().into()))
+                .right()
+                .of("priority"),
+            Column::new("ENVS", |q: &Self, _| q.environments.join(",").into()).cut().of("environments"),
             Column::new("SUB", count::<0>).right(),
             Column::new("PEND", count::<1>).right(),
             Column::new("RUNNABLE", count::<2>).right(),

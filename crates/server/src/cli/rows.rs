@@ -142,12 +142,12 @@ impl Listed for JobRow {
             Column::new("NAME", |r: &Self, _| r.name.as_str().into()).cut(),
             Column::new("QUEUE", |r: &Self, _| r.queue.as_str().into()).cut(),
             Column::new("STATE", |r: &Self, _| Cell::new(r.state.as_str(), state_look(&r.state))),
-            Column::new("CREATED", |r: &Self, _| time(r.created_at)).wide(),
-            Column::new("STARTED", |r: &Self, _| time(r.started_at)).wide(),
-            Column::new("STOPPED", |r: &Self, _| time(r.stopped_at)).wide(),
-            Column::new("WAIT", |r: &Self, _| span(r.wait_ms)).right(),
-            Column::new("RUN", |r: &Self, _| span(r.run_ms)).right(),
-            Column::new("EXIT", |r: &Self, _| exit(r)).right(),
+            Column::new("CREATED", |r: &Self, _| time(r.created_at)).wide().of("createdAt"),
+            Column::new("STARTED", |r: &Self, _| time(r.started_at)).wide().of("startedAt"),
+            Column::new("STOPPED", |r: &Self, _| time(r.stopped_at)).wide().of("stoppedAt"),
+            Column::new("WAIT", |r: &Self, _| span(r.wait_ms)).right().of("waitMs"),
+            Column::new("RUN", |r: &Self, _| span(r.run_ms)).right().of("runMs"),
+            Column::new("EXIT", |r: &Self, _| exit(r)).right().of("exitCode"),
             Column::new("REASON", |r: &Self, _| reason(r)).cut(),
         ]
     }

@@ -8,8 +8,9 @@ use super::follow::{Pace, Tail, Watcher};
 use super::interrupt::{Interrupts, Signal};
 use super::job::{Job, State};
 use super::output::Console;
-use super::{run_request, units};
+use super::{completion, run_request, units};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -64,8 +65,11 @@ pub struct RunArgs {
     /// Longest time of an attempt (90s, 10m, 2h); AWS wants at least 60s
     #[arg(long, value_parser = units::duration)]
     pub timeout: Option<Duration>,
+    /// Tag of the job; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub tag: Vec<String>,
     /// Job queue
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", add = ArgValueCompleter::new(completion::queues))]
     pub queue: String,
     /// User inside the container: name or number, with :GROUP
     #[arg(short, long)]
@@ -85,8 +89,19 @@ pub fn run(args: &RunArgs, client: &Client, console: &mut Console) -> Result<u8,
             console.line(&id)?;
             Ok(0)
         }
-        Some(interrupts) => Attached::new(client, console, &interrupts, &id, args.kill_on_exit).follow(),
+        Some(interrupts) => attach(client, console, &interrupts, &id, args.kill_on_exit),
     }
+}
+
+/// Shows a job's log until it has ended; gives the exit code.
+pub fn attach(
+    client: &Client,
+    console: &mut Console,
+    interrupts: &Interrupts,
+    id: &str,
+    kill_on_exit: bool,
+) -> Result<u8, CliError> {
+    Attached::new(client, console, interrupts, id, kill_on_exit).follow()
 }
 
 /// A job that this command is attached to.

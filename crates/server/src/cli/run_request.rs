@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::run::RunArgs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Sizes of the definition; every submission overrides them.
@@ -20,11 +20,10 @@ const LEAST_MEMORY: &str = "512";
 /// Registers what is missing, submits, gives the job's id.
 pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     let overrides = overrides(args)?;
-    let definition = definition(args, client)?;
+    let definition = of_image(&args.image, args.user.as_deref(), &args.mount)?;
     let mut body = json!({
         "jobName": job_name(args)?,
         "jobQueue": args.queue,
-        "jobDefinition": definition,
         "containerOverrides": overrides,
     });
     if let Some(attempts) = args.attempts.or(args.retries.map(|r| r + 1)) {
@@ -33,45 +32,77 @@ pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     if let Some(timeout) = args.timeout {
         body["timeout"] = json!({ "attemptDurationSeconds": timeout.as_secs() });
     }
+    if !args.tag.is_empty() {
+        body["tags"] = pairs(&args.tag, "tag")?;
+    }
+    body["jobDefinition"] = registered(client, &definition)?.into();
     let answer = client.batch("SubmitJob", &body)?;
     let id = answer.get("jobId").and_then(Value::as_str);
     id.map(String::from).ok_or_else(|| CliError::Failed("the endpoint took the job but named no id".into()))
 }
 
-/// The ARN of a definition for these arguments: the newest active revision, or a new one.
-fn definition(args: &RunArgs, client: &Client) -> Result<String, CliError> {
-    let properties = container_properties(args)?;
-    let name = format!("batchyard-run-{}", &hex(&Sha256::digest(properties.to_string()))[..16]);
-    let arn = |v: &Value| v.get("jobDefinitionArn").and_then(Value::as_str).map(String::from);
+/// The request that registers what a job of this image needs a definition for.
+pub fn of_image(image: &str, user: Option<&str>, mounts: &[String]) -> Result<Value, CliError> {
+    let properties = container_properties(image, user, mounts)?;
+    let name = format!("batchyard-run-{}", short_hash(&properties));
+    Ok(json!({ "jobDefinitionName": name, "type": "container", "containerProperties": properties }))
+}
+
+/// Enough of a hash of some content to name it by.
+pub fn short_hash(content: &Value) -> String {
+    hex(&Sha256::digest(content.to_string()))[..16].to_string()
+}
+
+/// The ARN of a definition whose name is made from its content: the newest active revision, or a new one.
+pub fn registered(client: &Client, definition: &Value) -> Result<String, CliError> {
+    let name = &definition["jobDefinitionName"];
     let known =
         client.batch("DescribeJobDefinitions", &json!({ "jobDefinitionName": name, "status": "ACTIVE" }))?;
     let known = known.get("jobDefinitions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let image = |d: &Value| d.pointer("/containerProperties/image").cloned();
     let same = known
         .iter()
-        .filter(|d| d.pointer("/containerProperties/image") == properties.get("image"))
+        .filter(|d| image(d) == image(definition))
         .max_by_key(|d| d.get("revision").and_then(super::job::number));
-    if let Some(found) = same.and_then(arn) {
-        return Ok(found);
+    match same.and_then(arn) {
+        Some(found) => Ok(found),
+        None => register(client, definition),
     }
-    let body = json!({ "jobDefinitionName": name, "type": "container", "containerProperties": properties });
-    let answer = client.batch("RegisterJobDefinition", &body)?;
+}
+
+/// The ARN of a new revision.
+pub fn register(client: &Client, definition: &Value) -> Result<String, CliError> {
+    let answer = client.batch("RegisterJobDefinition", definition)?;
     arn(&answer)
         .ok_or_else(|| CliError::Failed("the endpoint registered the definition but named no ARN".into()))
 }
 
-fn container_properties(args: &RunArgs) -> Result<Value, CliError> {
+fn arn(answer: &Value) -> Option<String> {
+    answer.get("jobDefinitionArn").and_then(Value::as_str).map(String::from)
+}
+
+/// `KEY=VALUE` words as an object. `what` names them in errors.
+pub fn pairs(words: &[String], what: &str) -> Result<Value, CliError> {
+    let pair = |word: &String| match word.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), Value::from(value))),
+        _ => Err(CliError::Usage(format!("`{word}` is no {what}; write KEY=VALUE"))),
+    };
+    words.iter().map(pair).collect()
+}
+
+fn container_properties(image: &str, user: Option<&str>, mounts: &[String]) -> Result<Value, CliError> {
     let mut properties = json!({
-        "image": args.image,
+        "image": image,
         "resourceRequirements": [
             { "type": "VCPU", "value": "1" },
             { "type": "MEMORY", "value": LEAST_MEMORY },
         ],
     });
-    if let Some(user) = &args.user {
-        properties["user"] = user.as_str().into();
+    if let Some(user) = user {
+        properties["user"] = user.into();
     }
-    if !args.mount.is_empty() {
-        let mounts = args.mount.iter().map(|m| mount(m)).collect::<Result<Vec<_>, _>>()?;
+    if !mounts.is_empty() {
+        let mounts = mounts.iter().map(|m| mount(m)).collect::<Result<Vec<_>, _>>()?;
         let volume =
             |(i, m): (usize, &Mount)| json!({ "name": format!("v{i}"), "host": { "sourcePath": m.source } });
         let point = |(i, m): (usize, &Mount)| json!({ "sourceVolume": format!("v{i}"), "containerPath": m.target, "readOnly": m.read_only });
@@ -91,7 +122,7 @@ fn overrides(args: &RunArgs) -> Result<Value, CliError> {
     if !args.command.is_empty() {
         overrides["command"] = json!(args.command);
     }
-    let environment = environment(args)?;
+    let environment = environment(&args.env, &args.env_file)?;
     if !environment.is_empty() {
         let entry = |(name, value): &(String, String)| json!({ "name": name, "value": value });
         overrides["environment"] = environment.iter().map(entry).collect();
@@ -100,13 +131,13 @@ fn overrides(args: &RunArgs) -> Result<Value, CliError> {
 }
 
 /// Variables of the files, then those of the flags; a later one takes the place of an earlier.
-fn environment(args: &RunArgs) -> Result<Vec<(String, String)>, CliError> {
+pub fn environment(flags: &[String], files: &[PathBuf]) -> Result<Vec<(String, String)>, CliError> {
     let mut variables: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| {
         variables.retain(|(n, _)| n != name);
         variables.push((name.to_string(), value.to_string()));
     };
-    for file in &args.env_file {
+    for file in files {
         let text = fs::read_to_string(file)
             .map_err(|e| CliError::Usage(format!("cannot read env file {}: {e}", file.display())))?;
         for line in text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')) {
@@ -114,7 +145,7 @@ fn environment(args: &RunArgs) -> Result<Vec<(String, String)>, CliError> {
             set(&name, &value);
         }
     }
-    for text in &args.env {
+    for text in flags {
         let (name, value) = variable(text)?;
         set(&name, &value);
     }
@@ -171,24 +202,36 @@ fn mount(text: &str) -> Result<Mount, CliError> {
 
 /// The name asked for, or one from the image: `registry/x/tools:1.2` gives `tools`.
 fn job_name(args: &RunArgs) -> Result<String, CliError> {
-    let fits = |n: &str| {
-        n.len() <= 128
-            && n.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && n.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-    };
     match &args.name {
-        Some(name) if fits(name) => Ok(name.clone()),
-        Some(name) => Err(CliError::Usage(format!(
-            "`{name}` is no job name; use up to 128 letters, digits, - and _, beginning with a letter or digit"
-        ))),
+        Some(name) => checked_name(name),
         None => {
             let last = args.image.rsplit('/').next().unwrap_or_default();
-            let base = last.split([':', '@']).next().unwrap_or_default();
-            let clean: String =
-                base.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(100).collect();
-            Ok(if fits(&clean) { clean } else { "run".into() })
+            Ok(name_from(last.split([':', '@']).next().unwrap_or_default(), "run"))
         }
     }
+}
+
+/// A name that a person chose, if AWS takes it (spec jobs §2.1).
+pub fn checked_name(name: &str) -> Result<String, CliError> {
+    if is_name(name) {
+        return Ok(name.into());
+    }
+    Err(CliError::Usage(format!(
+        "`{name}` is no job name; use up to 128 letters, digits, - and _, beginning with a letter or digit"
+    )))
+}
+
+/// A name made of some text, else `fallback`.
+pub fn name_from(text: &str, fallback: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let clean: String = text.chars().map(letter).take(100).collect();
+    if is_name(&clean) { clean } else { fallback.into() }
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= 128
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
 #[cfg(test)]

@@ -88,7 +88,10 @@ fn flags_go_before_files() {
     let file = dir.path().join("env");
     fs::write(&file, "# comment\nA=1\n\nB=x=y\n").unwrap();
     let args = args(&["--env-file", file.to_str().unwrap(), "-e", "A=2", "i"]);
-    assert_eq!(environment(&args).unwrap(), [("B".into(), "x=y".into()), ("A".into(), "2".into())]);
+    assert_eq!(
+        environment(&args.env, &args.env_file).unwrap(),
+        [("B".into(), "x=y".into()), ("A".into(), "2".into())]
+    );
     assert!(matches!(variable("BATCHYARD_SURELY_NOT_SET"), Err(CliError::Usage(_))));
     assert!(matches!(variable("=x"), Err(CliError::Usage(_))));
 }

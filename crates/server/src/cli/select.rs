@@ -1,110 +1,310 @@
-//! Finds the job that a word on the command line means: an id, an ARN, `last`, a name, or the beginning of an id.
+//! Finds the jobs that words and flags of a command line mean.
 //!
-//! A full id or ARN costs no request here. Everything else lists all queues in all states, since the API has no other
-//! way that every endpoint answers: one request a queue and state, more where a listing has more than 1000 jobs.
-//! Never here: what is then done with the job.
+//! A full id or ARN costs no request here. What every endpoint answers is a listing a queue and state, so that is what
+//! is asked; a name or a time over all states goes through the filters of ListJobs (spec jobs §9) where the endpoint
+//! takes them. Tags are in DescribeJobs only: a hundred jobs a request.
+//! Never here: what the words mean by themselves (selector.rs), what is then done with the jobs.
 
 use super::client::Client;
-use super::client::calls::Depth;
+use super::client::calls::{Depth, Filter};
 use super::error::CliError;
 use super::job::{Job, State};
+use super::selector::{Selection, Word};
+use super::units;
+use clap::Args;
+use clap_complete::ArgValueCompleter;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Most candidates shown for an ambiguous word.
 const SHOWN: usize = 10;
+/// Jobs of one DescribeJobs.
+const DESCRIBED: usize = 100;
 
-/// The details of the job meant by each word, in this order. Errors: [`CliError::NotFound`], [`CliError::Usage`] when
-/// a word fits several jobs.
-pub fn jobs(client: &Client, words: &[String]) -> Result<Vec<Job>, CliError> {
-    let ids = ids(client, words)?;
-    let found = client.describe_jobs(&ids)?;
-    match ids.iter().position(|id| !found.iter().any(|j| j.id() == id)) {
-        Some(missing) => Err(not_found(client, &words[missing])),
-        None => Ok(found),
+/// Flags that narrow what the words name; every command that takes jobs has them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Filters {
+    /// Only jobs with this tag; KEY alone: with any value; the value may hold * and ?; may be repeated
+    #[arg(short = 'l', long = "tagged", value_name = "KEY=VALUE", help_heading = "Which jobs")]
+    pub tagged: Vec<String>,
+    /// Only jobs in this state; may be repeated
+    #[arg(long, ignore_case = true, value_name = "STATE", help_heading = "Which jobs")]
+    pub status: Vec<State>,
+    /// Only jobs of this queue; may be repeated
+    #[arg(long, value_name = "QUEUE", help_heading = "Which jobs",
+          add = ArgValueCompleter::new(super::completion::queues))]
+    pub queue: Vec<String>,
+}
+
+/// As [`Filters`], with the time of submission.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TimedFilters {
+    /// Those without a time.
+    #[command(flatten)]
+    pub filters: Filters,
+    /// Only jobs submitted in this last while (30m, 2h, 1d)
+    #[arg(long, value_name = "AGE", value_parser = units::duration, help_heading = "Which jobs")]
+    pub since: Option<Duration>,
+}
+
+impl Filters {
+    /// What the words and these flags mean.
+    pub fn with(&self, words: &[String], since: Option<Duration>) -> Result<Selection, CliError> {
+        let read = Selection::read(words)?;
+        read.narrowed(&self.tagged, &self.status, &self.queue, since, units::now_ms())
     }
 }
 
-/// The details of the one job meant.
-pub fn job(client: &Client, word: &str) -> Result<Job, CliError> {
-    jobs(client, &[word.to_string()])?.pop().ok_or_else(|| not_found(client, word))
+impl TimedFilters {
+    /// What the words and these flags mean.
+    pub fn with(&self, words: &[String]) -> Result<Selection, CliError> {
+        self.filters.with(words, self.since)
+    }
 }
 
-/// The id of the job meant by each word. Whether a full id exists is not asked.
-pub fn ids(client: &Client, words: &[String]) -> Result<Vec<String>, CliError> {
-    let mut all: Option<Vec<Job>> = None;
-    let mut ids: Vec<String> = Vec::with_capacity(words.len());
-    for word in words {
-        let id = match full_id(word) {
-            Some(id) => id.to_string(),
-            None if word == "last" => newest(&everything(client, Depth::Newest)?)
-                .map(|j| j.id().to_string())
-                .ok_or_else(|| CliError::NotFound(format!("no jobs at {}", client.endpoint())))?,
-            None => {
-                if all.is_none() {
-                    all = Some(everything(client, Depth::All)?);
+/// The states that a command looks at for a set (a pattern, or conditions alone) where no state is asked for. A single
+/// job may have any state.
+#[derive(Debug, Clone, Copy)]
+pub struct Usual {
+    /// As a rule.
+    pub states: &'static [State],
+    /// With a time of submission.
+    pub since: &'static [State],
+    /// How those of such a state are called.
+    pub called: &'static str,
+}
+
+impl Usual {
+    /// Any state.
+    pub const ALL: Self = Self { states: &State::ALL, since: &State::ALL, called: "job" };
+    /// What has not ended; of a while, all of it.
+    pub const OPEN: Self = Self { states: &State::OPEN, since: &State::ALL, called: "job that goes on" };
+    /// Never what has ended.
+    pub const ONLY_OPEN: Self =
+        Self { states: &State::OPEN, since: &State::OPEN, called: "job that goes on" };
+    /// What can still be cancelled.
+    pub const WAITING: Self =
+        Self { states: &State::WAITING, since: &State::WAITING, called: "job that waits" };
+}
+
+/// The details of the jobs meant, in the order of the words, those of one word newest first.
+/// Errors: [`CliError::NotFound`] for nothing found, [`CliError::Usage`] for a word that fits several jobs, or nothing
+/// said at all.
+pub fn jobs(client: &Client, selection: &Selection, usual: Usual) -> Result<Vec<Job>, CliError> {
+    let found = find(client, selection, usual)?;
+    if found.is_empty() { Err(nothing(client, selection, usual)) } else { Ok(found) }
+}
+
+/// As [`jobs`], but a pattern or conditions that nothing fits are no error.
+pub fn find(client: &Client, selection: &Selection, usual: Usual) -> Result<Vec<Job>, CliError> {
+    let picked = Finder { client, selection, usual, all: None }.picked()?;
+    let ids: Vec<String> = picked.iter().map(|p| p.id.clone()).collect();
+    let found = client.describe_jobs(&ids)?;
+    if let Some(missing) = picked.iter().find(|p| p.certain && !found.iter().any(|j| j.id() == p.id)) {
+        return Err(not_found(client, &missing.word));
+    }
+    // Full ids are not listed, and a listed job may have moved on: this is where the conditions hold.
+    let fits = |job: &Job| {
+        let by_id = picked.iter().any(|p| p.id == job.id() && p.certain);
+        selection.tags_fit(job) && (!by_id || selection.fits(job))
+    };
+    Ok(found.into_iter().filter(fits).collect())
+}
+
+/// The details of the one job meant by a word.
+pub fn job(client: &Client, word: &str) -> Result<Job, CliError> {
+    let selection = Selection::read(&[word.to_string()])?;
+    let mut found = jobs(client, &selection, Usual::ALL)?;
+    match found.as_slice() {
+        [_] => found.pop().ok_or_else(|| not_found(client, word)),
+        several => Err(ambiguous(word, &several.iter().collect::<Vec<_>>(), "name one job")),
+    }
+}
+
+/// A job that a word names.
+struct Picked {
+    id: String,
+    word: String,
+    /// It was not listed: named by its id.
+    certain: bool,
+}
+
+struct Finder<'a> {
+    client: &'a Client,
+    selection: &'a Selection,
+    usual: Usual,
+    /// All jobs, once they were asked for.
+    all: Option<Vec<Job>>,
+}
+
+impl Finder<'_> {
+    fn picked(&mut self) -> Result<Vec<Picked>, CliError> {
+        let selection = self.selection;
+        if selection.is_empty() {
+            return Err(CliError::Usage(
+                "no jobs are named; give ids, names, patterns such as 'train-*', last, @tag=value, --status, --queue"
+                    .into(),
+            ));
+        }
+        let mut picked: Vec<Picked> = Vec::new();
+        let mut add = |ids: Vec<String>, word: &str, certain: bool| {
+            for id in ids {
+                if !picked.iter().any(|p| p.id == id) {
+                    picked.push(Picked { id, word: word.into(), certain });
                 }
-                choose(client, all.as_deref().unwrap_or_default(), word)?
             }
         };
-        if !ids.contains(&id) {
-            ids.push(id);
+        if selection.words.is_empty() {
+            let set = self.set(None)?;
+            add(ids_of(&set), "", false);
+        }
+        for (word, written) in selection.words.iter().zip(&selection.written) {
+            match word {
+                Word::Id(id) => add(vec![id.clone()], written, true),
+                Word::Last(count) => add(ids_of(&self.newest(*count)?), written, false),
+                Word::Glob(glob) => {
+                    let mut set = self.set(Some(glob.beginning()))?;
+                    set.retain(|j| glob.fits(j.name()));
+                    add(ids_of(&set), written, false);
+                }
+                Word::Name(name) => add(vec![self.one(name)?], written, false),
+            }
+        }
+        Ok(picked)
+    }
+
+    /// All jobs that fit the conditions but for tags, newest first. `beginning` is what their names begin with.
+    fn set(&mut self, beginning: Option<&str>) -> Result<Vec<Job>, CliError> {
+        let usual = if self.selection.since.is_some() { self.usual.since } else { self.usual.states };
+        let states = if self.selection.states.is_empty() { usual } else { &self.selection.states };
+        let name = beginning.filter(|b| !b.is_empty()).map(|b| Filter::Name(format!("{b}*")));
+        let filter = name.or(self.selection.since.map(Filter::Since));
+        // Open jobs are few, and a filter gives the ended ones too.
+        let filtered = match filter.filter(|_| states.iter().any(|s| s.has_ended())) {
+            Some(filter) => self.filtered(&filter, Depth::All)?,
+            None => None,
+        };
+        let mut jobs = match filtered {
+            Some(jobs) => jobs,
+            None => self.listed(states, Depth::All)?,
+        };
+        jobs.retain(|j| j.state().is_none_or(|s| states.contains(&s)) && self.selection.fits(j));
+        Ok(once_each(jobs))
+    }
+
+    /// The newest jobs that fit, this many.
+    fn newest(&mut self, count: usize) -> Result<Vec<Job>, CliError> {
+        let selection = self.selection;
+        let wanted = &selection.states;
+        let states = if wanted.is_empty() { &State::ALL[..] } else { wanted };
+        let plain = selection.tags.is_empty() && selection.since.is_none();
+        let jobs = self.listed(states, if plain { Depth::Newest(count) } else { Depth::All })?;
+        let mut jobs = once_each(jobs);
+        jobs.retain(|j| selection.fits(j));
+        let mut newest = Vec::new();
+        for chunk in jobs.chunks(DESCRIBED) {
+            newest.extend(self.tagged(chunk.to_vec())?);
+            if newest.len() >= count {
+                break;
+            }
+        }
+        newest.truncate(count);
+        if newest.is_empty() { Err(nothing(self.client, selection, Usual::ALL)) } else { Ok(newest) }
+    }
+
+    /// The newest job of this name, else the only one whose id begins so.
+    fn one(&mut self, name: &str) -> Result<String, CliError> {
+        let selection = self.selection;
+        let filter = Filter::Name(name.into());
+        let depth = if selection.narrows() { Depth::All } else { Depth::Newest(1) };
+        let may_be_name = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let ask = self.all.is_none() && may_be_name;
+        let mut filtered = if ask { self.filtered(&filter, depth)? } else { None };
+        // The filter takes other letter cases too, which may fill the first page.
+        if filtered.as_ref().is_some_and(|all| !all.is_empty() && all.iter().all(|j| j.name() != name)) {
+            filtered = self.filtered(&filter, Depth::All)?;
+        }
+        let listed = match filtered {
+            Some(jobs) => jobs,
+            None => self.everything()?.to_vec(),
+        };
+        let named: Vec<Job> = listed.into_iter().filter(|j| j.name() == name && selection.fits(j)).collect();
+        if let Some(job) = newest(&self.tagged(named)?) {
+            return Ok(job.id().into());
+        }
+        let (base, rest) = name.split_at(name.find([':', '#']).unwrap_or(name.len()));
+        if base.is_empty() || !base.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+            return Err(not_found(self.client, name));
+        }
+        let beginning = base.to_ascii_lowercase();
+        let fits = |j: &&Job| j.id().starts_with(&beginning) && selection.fits(j);
+        let fitting = self.everything()?.iter().filter(fits).cloned().collect();
+        match self.tagged(once_each(fitting))?.as_slice() {
+            [] => Err(not_found(self.client, name)),
+            [one] => Ok(format!("{}{rest}", one.id())),
+            several => Err(ambiguous(name, &several.iter().collect::<Vec<_>>(), "write more of the id")),
         }
     }
-    Ok(ids)
-}
 
-/// All jobs of all queues in all states.
-fn everything(client: &Client, depth: Depth) -> Result<Vec<Job>, CliError> {
-    let mut jobs = Vec::new();
-    for queue in client.queue_names(&[])? {
-        for state in State::ALL {
-            jobs.extend(client.list_jobs(&queue, state, depth)?.jobs);
+    /// Those whose tags fit; asks only where tags matter.
+    fn tagged(&self, jobs: Vec<Job>) -> Result<Vec<Job>, CliError> {
+        if self.selection.tags.is_empty() || jobs.is_empty() {
+            return Ok(jobs);
         }
+        let described = self.client.describe_jobs(&ids_of(&jobs))?;
+        Ok(described.into_iter().filter(|j| self.selection.tags_fit(j)).collect())
     }
-    Ok(jobs)
-}
 
-/// The id in a full id or a job ARN, with the part after `:` or `#` of array children and nodes.
-fn full_id(word: &str) -> Option<&str> {
-    if word.starts_with("arn:") {
-        return word.split_once(":job/").map(|(_, id)| id);
-    }
-    let base = word.split([':', '#']).next().unwrap_or(word);
-    let dashes = [8, 13, 18, 23];
-    let fits = |(i, c): (usize, char)| if dashes.contains(&i) { c == '-' } else { c.is_ascii_hexdigit() };
-    (base.len() == 36 && base.chars().enumerate().all(fits)).then_some(word)
-}
-
-/// Picks from a listing: the newest of that name, else the only one whose id begins so.
-fn choose(client: &Client, all: &[Job], word: &str) -> Result<String, CliError> {
-    let named: Vec<&Job> = all.iter().filter(|j| j.name() == word).collect();
-    if let Some(job) = newest(named) {
-        return Ok(job.id().to_string());
-    }
-    let (base, rest) = word.split_at(word.find([':', '#']).unwrap_or(word.len()));
-    if base.is_empty() || !base.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
-        return Err(not_found(client, word));
-    }
-    // A job that changed its state between two listings is in both.
-    let mut fitting: Vec<&Job> = Vec::new();
-    for job in all.iter().filter(|j| j.id().starts_with(&base.to_ascii_lowercase())) {
-        if !fitting.iter().any(|f| f.id() == job.id()) {
-            fitting.push(job);
+    fn everything(&mut self) -> Result<&[Job], CliError> {
+        if self.all.is_none() {
+            self.all = Some(self.listed(&State::ALL, Depth::All)?);
         }
+        Ok(self.all.as_deref().unwrap_or_default())
     }
-    match fitting.as_slice() {
-        [] => Err(not_found(client, word)),
-        [one] => Ok(format!("{}{rest}", one.id())),
-        several => Err(ambiguous(word, several)),
+
+    fn listed(&self, states: &[State], depth: Depth) -> Result<Vec<Job>, CliError> {
+        let mut jobs = Vec::new();
+        for queue in self.client.queue_names(&self.selection.queues)? {
+            for state in states {
+                jobs.extend(self.client.list_jobs(&queue, *state, depth)?.jobs);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Jobs in all states by a filter of ListJobs; nothing where the endpoint refuses it, or finds nothing by it, since
+    /// some do not look at filters.
+    fn filtered(&self, filter: &Filter, depth: Depth) -> Result<Option<Vec<Job>>, CliError> {
+        let mut jobs = Vec::new();
+        for queue in self.client.queue_names(&self.selection.queues)? {
+            match self.client.filter_jobs(&queue, filter, depth)? {
+                Some(found) => jobs.extend(found),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(jobs).filter(|found| !found.is_empty()))
     }
 }
 
-fn newest<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Option<&'a Job> {
-    jobs.into_iter().max_by_key(|j| j.created())
+fn ids_of(jobs: &[Job]) -> Vec<String> {
+    jobs.iter().map(|j| j.id().to_string()).collect()
 }
 
-fn ambiguous(word: &str, jobs: &[&Job]) -> CliError {
-    let mut text = format!("`{word}` fits {} jobs; write more of the id:", jobs.len());
+/// Newest first. A job that moved on between two listings is in both: its later state counts.
+pub fn once_each(mut jobs: Vec<Job>) -> Vec<Job> {
+    jobs.sort_by(|a, b| {
+        b.created().cmp(&a.created()).then_with(|| a.id().cmp(b.id())).then_with(|| b.state().cmp(&a.state()))
+    });
+    jobs.dedup_by(|later, first| later.id() == first.id());
+    jobs
+}
+
+fn newest(jobs: &[Job]) -> Option<&Job> {
+    jobs.iter().max_by_key(|j| j.created())
+}
+
+fn ambiguous(word: &str, jobs: &[&Job], advice: &str) -> CliError {
+    let mut text = format!("`{word}` fits {} jobs; {advice}:", jobs.len());
     for job in jobs.iter().take(SHOWN) {
         let _ = write!(text, "\n  {}  {}  {}", job.id(), job.status(), job.name());
     }
@@ -119,6 +319,19 @@ fn not_found(client: &Client, word: &str) -> CliError {
         "no job `{word}` at {}; `batchyard ps -a` lists those there are",
         client.endpoint()
     ))
+}
+
+fn nothing(client: &Client, selection: &Selection, usual: Usual) -> CliError {
+    let endpoint = client.endpoint();
+    let called = if selection.states.is_empty() { usual.called } else { "job" };
+    let words = selection.written.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
+    let what = match (words.is_empty(), selection.narrows()) {
+        (true, _) => "what was asked for".to_string(),
+        (false, true) => format!("{words} with what else was asked for"),
+        (false, false) if words == "`last`" => return CliError::NotFound(format!("no jobs at {endpoint}")),
+        (false, false) => words,
+    };
+    CliError::NotFound(format!("no {called} fits {what} at {endpoint}; `batchyard ps -a` lists all jobs"))
 }
 
 /// The shortest form, from 8 characters on, that tells the ids of a listing apart; the whole id where none does.

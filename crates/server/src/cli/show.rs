@@ -1,4 +1,4 @@
-//! `batchyard show`: one job in full, attempts last.
+//! `batchyard show`: jobs in full, attempts last.
 //!
 //! Never here: an answer's own JSON is printed as it came, not rebuilt.
 
@@ -6,31 +6,42 @@ use super::client::Client;
 use super::error::CliError;
 use super::job::{Job, last_part, number};
 use super::output::{Console, Format};
-use super::{rows, select, units};
+use super::{completion, rows, select, units};
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// Show one job in full.
+/// Show jobs in full.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   batchyard show last
-  batchyard show 3f2a
+  batchyard show 3f2a -o yaml
+  batchyard show 'train-*' --status FAILED
   batchyard show nightly -o json | jq '.attempts'      the DescribeJobs detail as the endpoint gave it")]
 pub struct ShowArgs {
-    /// Id, beginning of an id, ARN, name (the newest) or `last`
-    pub job: String,
+    /// Ids, beginnings of ids, ARNs, names (the newest), patterns ('train-*'), last, last:3, @tag=value
+    #[arg(add = ArgValueCompleter::new(completion::jobs))]
+    pub jobs: Vec<String>,
+    /// Narrow the words.
+    #[command(flatten)]
+    pub filters: select::TimedFilters,
 }
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, client: &Client, console: &mut Console) -> Result<u8, CliError> {
-    let job = select::job(client, &args.job)?;
+    let selection = args.filters.with(&args.jobs)?;
+    let jobs = select::jobs(client, &selection, select::Usual::ALL)?;
+    let rows = |jobs: &[Job]| rows::JobRow::of(jobs, units::now_ms());
     match console.format() {
-        Format::Json => console.json(job.raw())?,
-        Format::Jsonl => console.line(job.raw().to_string())?,
-        Format::Csv | Format::Id => console.list(&rows::JobRow::of(&[job], units::now_ms()))?,
-        Format::Table | Format::Wide => console.print(&describe(&job))?,
+        Format::Csv | Format::Id if !console.shape.has_query() => console.list(&rows(&jobs))?,
+        _ if !console.shape.columns().is_empty() => console.list(&rows(&jobs))?,
+        _ if console.wants_document() => console.document(match jobs.as_slice() {
+            [one] => one.raw().clone(),
+            several => several.iter().map(|j| j.raw().clone()).collect(),
+        })?,
+        _ => console.print(&jobs.iter().map(describe).collect::<Vec<_>>().join("\n"))?,
     }
     Ok(0)
 }
@@ -217,7 +228,12 @@ mod tests {
     fn show(format: Option<Format>) -> String {
         let captured = Captured::new(format);
         let client = client_at(&serve(jobs_of(vec![detail()])));
-        run(&ShowArgs { job: "align".into() }, &client, &mut captured.console()).unwrap();
+        run(
+            &ShowArgs { jobs: vec!["align".into()], filters: select::TimedFilters::default() },
+            &client,
+            &mut captured.console(),
+        )
+        .unwrap();
         captured.out()
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A flag that would do nothing is refused, so that nobody believes it did something. Never here: the flags themselves.
 
+use super::columns::{column_names, has_column};
 use super::error::{CliError, USAGE};
-use super::output::Format;
+use super::output::{Format, Listed};
 use super::{Cli, Command, Globals, env};
 use clap::CommandFactory;
 use clap::error::{ContextKind, ErrorKind};
@@ -14,7 +15,13 @@ use std::process::ExitCode;
 pub fn is_local(command: &Command) -> bool {
     matches!(
         command,
-        Command::Server(_) | Command::Stop(_) | Command::Env(_) | Command::Image(_) | Command::Doctor(_)
+        Command::Server(_)
+            | Command::Stop(_)
+            | Command::Env(_)
+            | Command::Image(_)
+            | Command::Doctor(_)
+            | Command::Completion(_)
+            | Command::Man(_)
     )
 }
 
@@ -39,34 +46,100 @@ pub fn check(globals: &Globals, command: &Command) -> Result<(), CliError> {
             "--data-dir and --profile name two different endpoints; give one".into(),
         ));
     }
-    let Some(format) = globals.output else { return Ok(()) };
-    match formats(command) {
-        known if known.contains(&format) => Ok(()),
-        [] => Err(CliError::Usage(format!("this form of `{name}` has no use for -o; leave it out"))),
-        known => {
-            let known = known.iter().map(|f| word(*f)).collect::<Vec<_>>().join(", ");
-            Err(CliError::Usage(format!("`{name}` cannot print {}; it knows -o {known}", word(format))))
+    check_form(globals, command)?;
+    check_columns(globals, command)
+}
+
+/// Refuses a form that the command does not have.
+fn check_form(globals: &Globals, command: &Command) -> Result<(), CliError> {
+    let known = formats(command);
+    let given = [
+        ("-o", globals.output.is_some()),
+        ("--query", globals.query.is_some()),
+        ("--columns", !globals.columns.is_empty()),
+    ];
+    let useless = |flag: &str| {
+        Err(CliError::Usage(format!("this form of `{}` has no use for {flag}; leave it out", name(command))))
+    };
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) if known.is_empty() => return useless(flag),
+        _ => {}
+    }
+    if globals.query.is_some() && matches!(command, Command::Logs(_)) {
+        return useless("--query");
+    }
+    match globals.output {
+        // A query makes a value of its own, for which there is every form.
+        Some(format) if !known.contains(&format) && globals.query.is_none() => {
+            let known = known.iter().map(|f| f.word()).collect::<Vec<_>>().join(", ");
+            Err(CliError::Usage(format!(
+                "`{}` cannot print {}; it knows -o {known}",
+                name(command),
+                format.word()
+            )))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses columns that the command's rows do not have, before it does anything.
+fn check_columns(globals: &Globals, command: &Command) -> Result<(), CliError> {
+    if globals.columns.is_empty() {
+        return Ok(());
+    }
+    let Some((has, names)) = columns(command) else {
+        return Err(CliError::Usage(format!(
+            "this form of `{}` has no use for --columns; leave it out",
+            name(command)
+        )));
+    };
+    if globals.output == Some(Format::Id) {
+        return Err(CliError::Usage(
+            "-o id prints one column only; leave --columns out, or use -o csv".into(),
+        ));
+    }
+    match globals.columns.iter().find(|c| !has(c)) {
+        Some(unknown) => Err(CliError::Usage(format!(
+            "`{}` has no column {unknown}; it has {}",
+            name(command),
+            names.join(",")
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a column is there, and the names of all.
+type Columns = (fn(&str) -> bool, Vec<&'static str>);
+
+fn columns(command: &Command) -> Option<Columns> {
+    fn of<T: Listed>() -> Option<Columns> {
+        Some((has_column::<T>, column_names::<T>()))
+    }
+    match command {
+        Command::Ps(_) | Command::Show(_) | Command::Wait(_) => of::<super::rows::JobRow>(),
+        Command::Cancel(_) | Command::Terminate(_) => of::<super::ending::Outcome>(),
+        Command::Submit(args) if args.dry_run => of::<super::submit::Check>(),
+        Command::Submit(args) if args.wait => of::<super::rows::JobRow>(),
+        Command::Submit(_) => of::<super::submit::Submitted>(),
+        Command::Queues(_) => of::<super::queues::QueueRow>(),
+        Command::Doctor(_) => of::<super::doctor::Finding>(),
+        Command::Image(args) if args.formats() == Format::ALL => of::<super::image::ImageRow>(),
+        _ => None,
     }
 }
 
 fn formats(command: &Command) -> &'static [Format] {
     match command {
-        Command::Server(_) | Command::Stop(_) | Command::Env(_) | Command::Run(_) => &[],
+        Command::Server(_)
+        | Command::Stop(_)
+        | Command::Env(_)
+        | Command::Run(_)
+        | Command::Completion(_)
+        | Command::Man(_) => &[],
+        Command::Submit(args) if args.follow => &[],
         Command::Logs(_) => &[Format::Table, Format::Json, Format::Jsonl],
         Command::Image(args) => args.formats(),
         _ => Format::ALL,
-    }
-}
-
-fn word(format: Format) -> &'static str {
-    match format {
-        Format::Table => "table",
-        Format::Wide => "wide",
-        Format::Json => "json",
-        Format::Jsonl => "jsonl",
-        Format::Csv => "csv",
-        Format::Id => "id",
     }
 }
 
@@ -84,6 +157,10 @@ fn name(command: &Command) -> &'static str {
         Command::Queues(_) => "queues",
         Command::Image(_) => "image",
         Command::Doctor(_) => "doctor",
+        Command::Man(_) => "man",
+        Command::Completion(_) => "completion",
+        Command::Cancel(_) => "cancel",
+        Command::Submit(_) => "submit",
     }
 }
 
@@ -139,6 +216,13 @@ mod tests {
             "batchyard image rm x -o json",
             "batchyard image resolve x -o id",
             "batchyard ps --data-dir /x --profile y",
+            "batchyard logs --query a last",
+            "batchyard run --columns id busybox",
+            "batchyard submit -f -o json x",
+            "batchyard ps --columns id,nothing",
+            "batchyard ps --columns id -o id",
+            "batchyard image resolve x --columns name",
+            "batchyard man -o json",
         ] {
             assert_eq!(checked(line).unwrap_err().exit_code(), USAGE, "{line}");
         }
@@ -153,6 +237,10 @@ mod tests {
             "batchyard image ls -o id",
             "batchyard image resolve x -o json",
             "batchyard doctor -o json",
+            "batchyard ps -o yaml --columns ID,exit,createdAt",
+            "batchyard queues --columns name,RUNNABLE",
+            "batchyard submit --dry-run --columns what,state x",
+            "batchyard image resolve x --query layers[0] -o id",
         ] {
             checked(line).unwrap_or_else(|e| panic!("{line}: {e}"));
         }

@@ -8,8 +8,9 @@ use super::follow::{Pace, Watcher};
 use super::job::{Job, State};
 use super::output::Console;
 use super::rows::JobRow;
-use super::{select, units};
+use super::{completion, select, units};
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,18 @@ use std::time::{Duration, Instant};
 Examples:
   batchyard wait last && echo good
   batchyard wait --wait-timeout 10m 3f2a 77b1
+  batchyard wait 'train-*' --since 2h      those that have ended since then too
   id=$(batchyard run -d busybox -- sleep 5); batchyard wait --for=running $id
 
-Exits with the job's own code, of several jobs the first that is not 0, in the order given; 124 when the time is over.")]
+Exits with the job's own code, of several jobs the first that is not 0, in the order given; 124 when the time is over. \
+A pattern or flags alone mean jobs that have not ended, with --since also those that have.")]
 pub struct WaitArgs {
-    /// Ids, beginnings of ids, ARNs, names (the newest) or `last`
-    #[arg(required = true)]
+    /// Ids, beginnings of ids, ARNs, names (the newest), patterns ('train-*'), last, last:3, @tag=value
+    #[arg(add = ArgValueCompleter::new(completion::jobs))]
     pub jobs: Vec<String>,
+    /// Narrow the words.
+    #[command(flatten)]
+    pub filters: select::TimedFilters,
     /// What to wait for
     #[arg(long = "for", value_enum, default_value = "terminal")]
     pub until: Until,
@@ -47,18 +53,30 @@ pub enum Until {
 
 /// Runs the command.
 pub fn run(args: &WaitArgs, client: &Client, console: &mut Console) -> Result<u8, CliError> {
-    let ids = select::ids(client, &args.jobs)?;
+    let selection = args.filters.with(&args.jobs)?;
+    let jobs = select::jobs(client, &selection, select::Usual::OPEN)?;
+    let ids = jobs.iter().map(|j| j.id().to_string()).collect();
+    until(client, ids, args.until, args.wait_timeout, console)
+}
+
+/// Waits for jobs of these ids, tells what came of them, and gives the exit code.
+pub fn until(
+    client: &Client,
+    ids: Vec<String>,
+    until: Until,
+    most: Option<Duration>,
+    console: &mut Console,
+) -> Result<u8, CliError> {
     let mut watcher = Watcher::new(client, ids);
     let mut pace = Pace::of(client);
-    let deadline = args.wait_timeout.map(|t| Instant::now() + t);
+    let deadline = most.map(|t| Instant::now() + t);
     let mut done_before = 0;
     loop {
         if let Some(jobs) = watcher.look()? {
-            let done = jobs.iter().filter(|j| is_done(j, args.until)).count();
-            let failed =
-                args.until == Until::Succeeded && jobs.iter().any(|j| j.state() == Some(State::Failed));
+            let done = jobs.iter().filter(|j| is_done(j, until)).count();
+            let failed = until == Until::Succeeded && jobs.iter().any(|j| j.state() == Some(State::Failed));
             if done == jobs.len() || failed {
-                return report(&jobs, args.until, console);
+                return report(&jobs, until, console);
             }
             if done > done_before {
                 pace.changed();
@@ -141,6 +159,7 @@ mod tests {
         ];
         let args = WaitArgs {
             jobs: words.iter().map(ToString::to_string).collect(),
+            filters: select::TimedFilters::default(),
             until,
             wait_timeout: Some(Duration::from_millis(20)),
         };

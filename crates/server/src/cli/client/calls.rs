@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 const DESCRIBE: usize = 100;
 /// Page size of ListJobs, the most that the API allows.
 const PAGE: usize = 1000;
+/// Page size of ListJobs with filters.
+const FILTERED_PAGE: usize = 100;
+/// Most ids of one CancelJobs or TerminateJobs (spec jobs §8).
+const ENDED: usize = 50;
 
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +41,38 @@ pub enum Depth {
     All,
     /// This many jobs.
     First(usize),
-    /// Until the newest job is sure: one page where a page is sorted newest first, all pages elsewhere.
-    Newest,
+    /// Until the newest jobs, this many, are sure: no more pages where pages are sorted newest first, all elsewhere.
+    Newest(usize),
+}
+
+/// What ListJobs can look for in all states at once (spec jobs §9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// A name in any letter case; with `*` at its end, what begins so.
+    Name(String),
+    /// Submitted at this time or later, milliseconds since the epoch.
+    Since(i64),
+}
+
+impl Filter {
+    fn body(&self) -> Value {
+        match self {
+            Self::Name(name) => json!([{ "name": "JOB_NAME", "values": [name] }]),
+            // AWS does not say whether that millisecond counts: one before, and the caller looks itself.
+            Self::Since(at) => {
+                json!([{ "name": "AFTER_CREATED_AT", "values": [(at - 1).max(0).to_string()] }])
+            }
+        }
+    }
+}
+
+/// How jobs are to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Those that wait.
+    Cancel,
+    /// Those that wait or run.
+    Terminate,
 }
 
 impl Client {
@@ -61,14 +95,40 @@ impl Client {
 
     /// The jobs of a queue in one state. Children of arrays and nodes are not among them (spec jobs §9).
     pub fn list_jobs(&self, queue: &str, state: State, depth: Depth) -> Result<Listed, CliError> {
+        self.listing(queue, &json!({ "jobQueue": queue, "jobStatus": state.name() }), PAGE, depth)
+    }
+
+    /// The jobs of a queue in all states that a filter lets through; nothing where the endpoint refuses filters.
+    pub fn filter_jobs(
+        &self,
+        queue: &str,
+        filter: &Filter,
+        depth: Depth,
+    ) -> Result<Option<Vec<Job>>, CliError> {
+        if self.no_filters.get() {
+            return Ok(None);
+        }
+        let body = json!({ "jobQueue": queue, "filters": filter.body() });
+        match self.listing(queue, &body, FILTERED_PAGE, depth) {
+            Ok(listed) => Ok(Some(listed.jobs)),
+            Err(error) if is_refusal(&error) => {
+                self.no_filters.set(true);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn listing(&self, queue: &str, body: &Value, page: usize, depth: Depth) -> Result<Listed, CliError> {
         let mut listed = Listed::default();
         let mut token: Option<String> = None;
         loop {
             let wanted = match depth {
-                Depth::First(n) => PAGE.min(n - listed.jobs.len()).max(1),
-                _ => PAGE,
+                Depth::First(n) => page.min(n - listed.jobs.len()).max(1),
+                _ => page,
             };
-            let mut body = json!({ "jobQueue": queue, "jobStatus": state.name(), "maxResults": wanted });
+            let mut body = body.clone();
+            body["maxResults"] = wanted.into();
             if let Some(token) = &token {
                 body["nextToken"] = token.as_str().into();
             }
@@ -80,8 +140,8 @@ impl Client {
             let enough = match depth {
                 Depth::All => false,
                 Depth::First(n) => listed.jobs.len() >= n,
-                Depth::Newest => {
-                    !listed.jobs.is_empty() && listed.jobs.is_sorted_by(|a, b| a.created() >= b.created())
+                Depth::Newest(n) => {
+                    listed.jobs.len() >= n && listed.jobs.is_sorted_by(|a, b| a.created() >= b.created())
                 }
             };
             if next.is_none() || next == token || enough {
@@ -138,6 +198,69 @@ impl Client {
         self.batch("TerminateJob", &json!({ "jobId": id, "reason": reason })).map(|_| ())
     }
 
+    /// Asks for the end of jobs, many a request where the endpoint can; gives what became of each, in this order.
+    /// Errors: no answer at all. What came of the jobs asked for before is lost then, and asking again does no harm.
+    pub fn end_jobs(
+        &self,
+        how: Ending,
+        ids: &[String],
+        reason: &str,
+    ) -> Result<Vec<Result<(), CliError>>, CliError> {
+        let mut outcomes = Vec::with_capacity(ids.len());
+        let mut bulk = ids.len() > 1;
+        for chunk in ids.chunks(ENDED) {
+            if bulk {
+                match self.end_many(how, chunk, reason) {
+                    Ok(of_chunk) => {
+                        outcomes.extend(of_chunk);
+                        continue;
+                    }
+                    Err(error @ CliError::Unreachable { .. }) => return Err(error),
+                    // An older endpoint answers an operation that it does not know in many ways, so any error counts.
+                    Err(_) => bulk = false,
+                }
+            }
+            for id in chunk {
+                match self.end_one(how, id, reason) {
+                    Err(error @ CliError::Unreachable { .. }) => return Err(error),
+                    other => outcomes.push(other),
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn end_one(&self, how: Ending, id: &str, reason: &str) -> Result<(), CliError> {
+        match how {
+            Ending::Terminate => self.terminate_job(id, reason),
+            Ending::Cancel => self.batch("CancelJob", &json!({ "jobId": id, "reason": reason })).map(|_| ()),
+        }
+    }
+
+    fn end_many(
+        &self,
+        how: Ending,
+        ids: &[String],
+        reason: &str,
+    ) -> Result<Vec<Result<(), CliError>>, CliError> {
+        let operation = if how == Ending::Cancel { "CancelJobs" } else { "TerminateJobs" };
+        let answer = self.batch(operation, &json!({ "jobs": ids, "reason": reason }))?;
+        if !answer["successful"].is_array() && !answer["errors"].is_array() {
+            return Err(CliError::Failed(format!("{operation} told no outcome")));
+        }
+        let errors = items(answer, "errors");
+        let of = |id: &String| match errors.iter().find(|e| e["job"] == **id) {
+            None => Ok(()),
+            Some(error) => {
+                let text = |key: &str| error[key].as_str().unwrap_or_default().to_string();
+                // The code as the single form would have it, and with it the exit code.
+                let status = if text("code").starts_with("AccessDenied") { 403 } else { 400 };
+                Err(CliError::Api { code: text("code"), message: text("message"), status })
+            }
+        };
+        Ok(ids.iter().map(of).collect())
+    }
+
     /// A page of a log stream, forward, after `token`; gives the token after it. An absent group or stream is an empty
     /// page without a token, since streams come into being a moment after the job.
     pub fn log_page(
@@ -169,6 +292,11 @@ impl Client {
             .collect();
         Ok((events, next))
     }
+}
+
+/// Whether the endpoint understood and will not: not a matter of keys, rate or a moment.
+fn is_refusal(error: &CliError) -> bool {
+    matches!(error, CliError::Api { status: 400 | 404 | 501, .. })
 }
 
 /// The list under a key; nothing there is an empty list.

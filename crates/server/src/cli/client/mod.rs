@@ -13,17 +13,27 @@ use super::error::CliError;
 use config::{Service, Settings};
 use http::{Call, Http};
 use serde_json::Value;
+use std::cell::Cell;
+use std::time::Duration;
 
 /// A connection to one endpoint with one set of keys.
 pub struct Client {
     settings: Settings,
     http: Http,
+    /// The endpoint refused the filters of ListJobs.
+    no_filters: Cell<bool>,
 }
 
 impl Client {
     /// A client for these settings; nothing is sent yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, http: Http::default() }
+        Self { settings, http: Http::default(), no_filters: Cell::new(false) }
+    }
+
+    /// For those who would rather have no answer than wait for one: each request takes at most this long.
+    pub fn hurried(mut self, most: Duration) -> Self {
+        self.http.most = Some(most);
+        self
     }
 
     /// The Batch endpoint, for people.

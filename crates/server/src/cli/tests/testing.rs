@@ -75,6 +75,9 @@ pub fn client_at(url: &str) -> Client {
 pub fn jobs_of(jobs: Vec<Value>) -> Handler {
     Arc::new(move |operation, body| match operation {
         "describejobqueues" => (200, json!({"jobQueues": [{"jobQueueName": "default"}]})),
+        "listjobs" if body.get("filters").is_some() => {
+            (400, json!({"__type": "ClientException", "message": "no filters in this test"}))
+        }
         "listjobs" => {
             let of_state = jobs.iter().filter(|j| j["status"] == body["jobStatus"]).collect::<Vec<_>>();
             (200, json!({ "jobSummaryList": of_state }))
