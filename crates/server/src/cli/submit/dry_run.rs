@@ -147,7 +147,8 @@ fn of_queue(queue: &Value) -> Check {
     let (name, state, status) = (text("jobQueueName"), text("state"), text("status"));
     let told = format!("{name} is {state} and {status}");
     match (state, status) {
-        ("ENABLED" | "", "VALID" | "") => Check::ok("queue", told),
+        ("ENABLED" | "", "VALID" | "UPDATING" | "") => Check::ok("queue", told),
+        ("ENABLED" | "", "CREATING") => Check::warn("queue", format!("{told}; try again when it is VALID")),
         ("ENABLED" | "", _) => Check::fail("queue", format!("{told}: {}", text("statusReason"))),
         _ => Check::fail("queue", format!("{told}; it takes no jobs")),
     }
