@@ -13,6 +13,7 @@ use super::selector::Selection;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// Most jobs that are ended without asking.
 const UNASKED: usize = 10;
@@ -94,14 +95,16 @@ pub fn end(
         ask(how, &to_end, console)?;
     }
     let ids: Vec<String> = to_end.iter().map(|j| j.id().to_string()).collect();
-    let mut asked = ids.iter().zip(client.end_jobs(how, &ids, reason)?).collect::<Vec<_>>();
-    let after = if how == Ending::Cancel { client.describe_jobs(&ids)? } else { vec![] };
+    let answers = client.end_jobs(how, &ids, reason)?;
+    let mut asked: HashMap<&str, _> = ids.iter().map(String::as_str).zip(answers).collect();
+    // What was done is told also where this look fails.
+    let look = || client.describe_jobs(&ids).unwrap_or_default();
+    let after = if how == Ending::Cancel { look() } else { vec![] };
+    let after: HashMap<&str, &Job> = after.iter().map(|j| (j.id(), j)).collect();
     let outcomes: Vec<Outcome> = known
         .iter()
         .map(|(id, job)| {
-            let place = asked.iter().position(|(asked, _)| *asked == id);
-            let answer = place.map(|i| asked.swap_remove(i).1);
-            outcome(how, id, job.as_ref(), answer, after.iter().find(|j| j.id() == id))
+            outcome(how, id, job.as_ref(), asked.remove(id.as_str()), after.get(id.as_str()).copied())
         })
         .collect();
     console.list(&outcomes)?;
@@ -120,7 +123,8 @@ fn known(
     }
     let ids = selection.full_ids().unwrap_or_default();
     let found = client.describe_jobs(&ids)?;
-    Ok(ids.into_iter().map(|id| (id.clone(), found.iter().find(|j| j.id() == id).cloned())).collect())
+    let found: HashMap<&str, &Job> = found.iter().map(|j| (j.id(), j)).collect();
+    Ok(ids.into_iter().map(|id| (id.clone(), found.get(id.as_str()).copied().cloned())).collect())
 }
 
 /// Whether there is anything to ask for.

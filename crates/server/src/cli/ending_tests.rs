@@ -44,7 +44,7 @@ fn many(count: usize) -> Vec<Value> {
 fn each_job_has_its_outcome_and_the_first_failure_gives_the_code() {
     let jobs = vec![job("aa", "a", "RUNNING"), job("bb", "b", "SUCCEEDED"), job("cc", "c", "RUNNING")];
     let full = |begin: &str| job(begin, "", "")["jobId"].as_str().unwrap().to_string();
-    let words = [full("aa"), full("bb"), full("cc"), full("dd")];
+    let words = [full("aa"), full("bb"), full("cc"), full("dd"), full("aa")];
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (code, rows, changes) = ended(Ending::Terminate, &which(&words, false), jobs, |operation, body| {
         let refused = operation == "terminatejob" && body["jobId"].as_str().unwrap().starts_with("cc");

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::client::calls::Event;
 use super::error::CliError;
 use super::job::Job;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// How long a server that answered before may be away.
@@ -65,7 +66,8 @@ impl<'a> Watcher<'a> {
     pub fn look(&mut self) -> Result<Option<Vec<Job>>, CliError> {
         let answer = self.client.describe_jobs(&self.ids);
         let Some(jobs) = self.tolerate(answer)? else { return Ok(None) };
-        match self.ids.iter().find(|id| !jobs.iter().any(|j| j.id() == **id)) {
+        let there: HashSet<&str> = jobs.iter().map(Job::id).collect();
+        match self.ids.iter().find(|id| !there.contains(id.as_str())) {
             Some(id) => Err(CliError::NotFound(format!("job {id} is not there any more"))),
             None => Ok(Some(jobs)),
         }

@@ -13,6 +13,7 @@ use super::selector::{Selection, Word};
 use super::units;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -100,14 +101,13 @@ pub fn find(client: &Client, selection: &Selection, usual: Usual) -> Result<Vec<
     let picked = Finder { client, selection, usual, all: None }.picked()?;
     let ids: Vec<String> = picked.iter().map(|p| p.id.clone()).collect();
     let found = client.describe_jobs(&ids)?;
-    if let Some(missing) = picked.iter().find(|p| p.certain && !found.iter().any(|j| j.id() == p.id)) {
+    let there: HashSet<&str> = found.iter().map(Job::id).collect();
+    if let Some(missing) = picked.iter().find(|p| p.certain && !there.contains(p.id.as_str())) {
         return Err(not_found(client, &missing.word));
     }
     // Full ids are not listed, and a listed job may have moved on: this is where the conditions hold.
-    let fits = |job: &Job| {
-        let by_id = picked.iter().any(|p| p.id == job.id() && p.certain);
-        selection.tags_fit(job) && (!by_id || selection.fits(job))
-    };
+    let by_id: HashSet<&str> = picked.iter().filter(|p| p.certain).map(|p| p.id.as_str()).collect();
+    let fits = |job: &Job| selection.tags_fit(job) && (!by_id.contains(job.id()) || selection.fits(job));
     Ok(found.into_iter().filter(fits).collect())
 }
 
@@ -147,9 +147,10 @@ impl Finder<'_> {
             ));
         }
         let mut picked: Vec<Picked> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         let mut add = |ids: Vec<String>, word: &str, certain: bool| {
             for id in ids {
-                if !picked.iter().any(|p| p.id == id) {
+                if seen.insert(id.clone()) {
                     picked.push(Picked { id, word: word.into(), certain });
                 }
             }

@@ -4,6 +4,7 @@
 
 use super::error::CliError;
 use super::job::{Job, State};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// One word that names jobs.
@@ -137,10 +138,12 @@ impl Selection {
         Ok(self)
     }
 
-    /// The ids, where every word is a full one.
+    /// The ids, each once, where every word is a full one.
     pub fn full_ids(&self) -> Option<Vec<String>> {
         let id = |w: &Word| if let Word::Id(id) = w { Some(id.clone()) } else { None };
-        let ids: Vec<String> = self.words.iter().map(id).collect::<Option<_>>()?;
+        let mut ids: Vec<String> = self.words.iter().map(id).collect::<Option<_>>()?;
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
         (!ids.is_empty()).then_some(ids)
     }
 

@@ -6,6 +6,7 @@ use super::Client;
 use crate::cli::error::CliError;
 use crate::cli::job::{Job, State};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// Most ids of one DescribeJobs.
 const DESCRIBE: usize = 100;
@@ -83,8 +84,8 @@ impl Client {
             let answer = self.batch("DescribeJobs", &json!({ "jobs": chunk }))?;
             found.extend(items(answer, "jobs").into_iter().map(Job::new));
         }
-        let place = |job: &Job| ids.iter().position(|id| id == job.id());
-        found.sort_by_key(place);
+        let places: HashMap<&str, usize> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+        found.sort_by_key(|job: &Job| places.get(job.id()).copied());
         Ok(found)
     }
 
