@@ -80,7 +80,7 @@ def test_the_cli_follows_a_group(server, group):
     name, arn = group
     tail = subprocess.Popen(
         [VENV_BIN / "aws", "logs", "start-live-tail", "--log-group-identifiers", arn],
-        env=server.client_environment() | {"PYTHONUNBUFFERED": "1", "AWS_DISABLE_HOST_PREFIX_INJECTION": "true"},
+        env=server.client_environment() | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     lines = []

@@ -55,6 +55,8 @@ fn exports(server: &local::Server) -> String {
     for (name, value) in pairs {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
     }
+    // Live tail would otherwise look for `stream-` before the address.
+    text.push_str("export AWS_DISABLE_HOST_PREFIX_INJECTION='true'\n");
     // Either would win over the keys above.
     text.push_str("unset AWS_SESSION_TOKEN AWS_PROFILE\n");
     text

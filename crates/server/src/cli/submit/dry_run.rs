@@ -77,7 +77,10 @@ pub fn checks(client: &Client, request: &Request) -> Result<Vec<Check>, CliError
     checks.push(found);
     let needs = definition.as_ref().map(|d| needs::of(d, &request.body));
     if let (Some(needs), Some(definition)) = (&needs, &definition) {
-        checks.push(Check::ok("needs", needs.to_string()));
+        checks.push(match needs.never() {
+            Some(why) => Check::fail("needs", why),
+            None => Check::ok("needs", needs.to_string()),
+        });
         checks.extend(parameters(definition, &request.body));
     }
     let name = request.body["jobQueue"].as_str().unwrap_or_default();

@@ -58,6 +58,13 @@ fn a_job_that_no_environment_takes_does_not_fit() {
 }
 
 #[test]
+fn parts_of_a_vcpu_are_fargates() {
+    let half = json!({"parameters": {"b": "2"},
+        "containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "0.5"}]}});
+    assert_eq!(names(&complaints(&request(half), json!({})))[0], ("needs", Verdict::Fail));
+}
+
+#[test]
 fn every_reason_is_told() {
     let queue = json!({"state": "DISABLED", "schedulingPolicyArn": "arn:aws:batch:r:1:scheduling-policy/p",
         "computeEnvironmentOrder": []});

@@ -32,6 +32,14 @@ impl fmt::Display for Needs {
     }
 }
 
+impl Needs {
+    /// Why no environment takes these needs: parts of a vCPU are Fargate's (spec jobs §6.2).
+    pub fn never(&self) -> Option<String> {
+        let vcpus = self.vcpus.filter(|n| self.platform == "EC2" && n.fract() != 0.0)?;
+        Some(format!("{vcpus} vCPU on EC2, which has whole ones only"))
+    }
+}
+
 /// The needs of a definition with the overrides of a SubmitJob request (spec jobs §2.2).
 pub fn of(definition: &Value, body: &Value) -> Needs {
     let present = |key: &str| definition.get(key).is_some_and(Value::is_object);
