@@ -89,19 +89,19 @@ impl Job {
         &self.raw
     }
 
-    /// A string at a JSON pointer.
+    /// A string at a JSON pointer. `/container/…` is also found in the task of a job of `ecsProperties`.
     pub fn text(&self, pointer: &str) -> Option<&str> {
-        self.raw.pointer(pointer)?.as_str()
+        member(&self.raw, pointer)?.as_str()
     }
 
     /// A number at a JSON pointer. Some servers write whole numbers with a point; that is taken too.
     pub fn number(&self, pointer: &str) -> Option<i64> {
-        number(self.raw.pointer(pointer)?)
+        number(member(&self.raw, pointer)?)
     }
 
     /// The entries of a list at a JSON pointer; none when it is absent.
     pub fn list(&self, pointer: &str) -> &[Value] {
-        self.raw.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        member(&self.raw, pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// Job id.
@@ -217,11 +217,28 @@ impl Job {
     }
 }
 
+/// What a job or an attempt holds at a JSON pointer. Where it has a task in place of its one container, `/container/…` is
+/// that of the first container that failed, or of the first there is, or else the task's own.
+pub fn member<'a>(holder: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let of_task = || {
+        let part = pointer.strip_prefix("/container")?;
+        let task = tasks(holder)?.get(0)?;
+        let containers = task.get("containers")?.as_array()?;
+        let failed = |c: &&Value| c.get("exitCode").and_then(number).is_some_and(|code| code != 0);
+        let container = containers.iter().find(failed).or(containers.first())?;
+        container.pointer(part).or_else(|| task.pointer(part))
+    };
+    holder.pointer(pointer).or_else(of_task)
+}
+
+fn tasks(holder: &Value) -> Option<&Value> {
+    holder.get("taskProperties").or_else(|| holder.pointer("/ecsProperties/taskProperties"))
+}
+
 /// Streams of an attempt or of the job itself: its single container's, or those of a task's containers.
 fn stream_names(holder: &Value) -> Vec<&str> {
     let single = holder.pointer("/container/logStreamName");
-    let tasks = holder.get("taskProperties").or_else(|| holder.pointer("/ecsProperties/taskProperties"));
-    let of_tasks = tasks.and_then(|t| t.pointer("/0/containers")).and_then(Value::as_array);
+    let of_tasks = tasks(holder).and_then(|t| t.pointer("/0/containers")).and_then(Value::as_array);
     single
         .into_iter()
         .chain(of_tasks.into_iter().flatten().filter_map(|c| c.get("logStreamName")))
@@ -252,6 +269,18 @@ mod tests {
 
     fn failed(reason: Option<&str>, container: Value) -> Job {
         Job::new(json!({"status": "FAILED", "statusReason": reason, "container": container}))
+    }
+
+    #[test]
+    fn a_task_is_read_like_the_one_container_that_decides() {
+        let good = json!({"name": "a", "exitCode": 0, "image": "x"});
+        let bad = json!({"name": "b", "exitCode": 4, "reason": "because", "image": "y"});
+        let task = json!({"containers": [good, bad], "volumes": [{"name": "v"}]});
+        let job = Job::new(json!({"status": "FAILED", "ecsProperties": {"taskProperties": [task]}}));
+        assert_eq!((job.process_code(), job.container_reason()), (4, Some("because")));
+        assert_eq!((job.text("/container/image"), job.list("/container/volumes").len()), (Some("y"), 1));
+        let attempt = json!({"taskProperties": [{"containers": [{"exitCode": 0}]}]});
+        assert_eq!(member(&attempt, "/container/exitCode"), Some(&json!(0)));
     }
 
     #[test]

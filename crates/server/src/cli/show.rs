@@ -4,7 +4,7 @@
 
 use super::client::Client;
 use super::error::CliError;
-use super::job::{Job, last_part, number};
+use super::job::{Job, last_part, member, number};
 use super::output::{Console, Format};
 use super::{completion, rows, select, units};
 use clap::Args;
@@ -183,10 +183,10 @@ fn attempts(page: &mut Page, job: &Job) {
         page.put_some("  Stopped", at("stoppedAt").map(|t| units::stamp(t) + &ran.unwrap_or_default()));
         page.put_some(
             "  Exit code",
-            attempt.pointer("/container/exitCode").and_then(number).map(|c| c.to_string()),
+            member(attempt, "/container/exitCode").and_then(number).map(|c| c.to_string()),
         );
         page.put_some("  Reason", attempt.get("statusReason").and_then(Value::as_str));
-        page.put_some("  Container", attempt.pointer("/container/reason").and_then(Value::as_str));
+        page.put_some("  Container", member(attempt, "/container/reason").and_then(Value::as_str));
         for (group, stream) in job.attempt_streams(i + 1) {
             page.put("  Log", format!("{group} {stream}"));
         }
