@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from support import exchange, leaks
+from support import compatibility, exchange, leaks
 from support.hooks import TABLE
 from support.server import BINARY, Server
 
@@ -15,6 +15,7 @@ from support.server import BINARY, Server
 def pytest_configure(config):
     assert os.geteuid() == 0, "jobs get namespaces and cgroups: run the tests as root (make test does)"
     assert BINARY.exists(), f"{BINARY} is missing: make build"
+    config.pluginmanager.register(compatibility.Compatibility(config))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -39,9 +39,14 @@ def put(server, group, stream, *texts, at_ms=None):
 
 def messages(stream, count):
     """The next so many messages of a session."""
+    return [event["message"] for event in events(stream, count)]
+
+
+def events(stream, count):
     found = []
     for part in stream:
-        found += [event["message"] for event in part["sessionUpdate"]["sessionResults"]]
+        assert part["sessionUpdate"]["sessionMetadata"] == {"sampled": False}
+        found += part["sessionUpdate"]["sessionResults"]
         if len(found) >= count:
             return found
 
@@ -55,11 +60,25 @@ def test_a_session_tells_what_is_new(server, tailer, group):
     stream = iter(answer)
     start = next(stream)["sessionStart"]
     assert start["logGroupIdentifiers"] == [arn] and start["logStreamNamePrefixes"] == ["a/"] and start["sessionId"]
+    assert start["logEventFilterPattern"] == "?new ?later" and start["requestId"]
     put(server, name, "a/1", "new one", "other")
     put(server, name, "b", "new elsewhere")
-    assert messages(stream, 1) == ["new one"]
+    [event] = events(stream, 1)
+    assert (event["message"], event["logStreamName"], event["logGroupIdentifier"]) == ("new one", "a/1", arn)
+    assert event["timestamp"] <= event["ingestionTime"]
     put(server, name, "a/2", "later", "new two")
     assert messages(stream, 2) == ["later", "new two"]
+    answer.close()
+
+
+def test_a_session_of_named_streams(server, tailer, group):
+    name, arn = group
+    answer = tailer.start_live_tail(logGroupIdentifiers=[arn], logStreamNames=["b"])["responseStream"]
+    stream = iter(answer)
+    assert next(stream)["sessionStart"]["logStreamNames"] == ["b"]
+    put(server, name, "a/1", "elsewhere")
+    put(server, name, "b", "here")
+    assert messages(stream, 1) == ["here"]
     answer.close()
 
 

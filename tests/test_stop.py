@@ -94,6 +94,11 @@ def test_many_at_once(server, idle, definition):
     assert server.job(ids[0])["statusReason"] == "several"
 
 
+def test_errors_of_terminate_jobs(server):
+    [error] = server.batch.terminate_jobs(jobs=["x"], reason="none")["errors"]
+    assert (error["job"], error["code"]) == ("x", "ValidationException") and "x" in error["message"]
+
+
 @pytest.mark.parametrize("operation", ["cancel_jobs", "terminate_jobs"])
 def test_limits_of_the_bulk_forms(server, operation):
     call, unknown = getattr(server.batch, operation), str(uuid.uuid4())

@@ -44,6 +44,8 @@ QUERY_CODES = {code.removesuffix("Exception") for code in FRONT_CODES} | {
 COUNTS = {"boto3": 0, "raw": 0, "aws": 0}
 # Further lines for the end of the run.
 NOTES = []
+# (structure, member) of everything that an answer had and that was not empty; docs/compatibility is held against it.
+SEEN = set()
 
 
 class ExchangeError(AssertionError):
@@ -66,6 +68,8 @@ def check_value(shape, value, path):
             if name not in shape.members:
                 _fail(path, f"unknown member {name!r} of {shape.name}")
             check_value(shape.members[name], item, f"{path}.{name}")
+            if item not in ([], {}):
+                SEEN.add((shape.name, name))
         for name in shape.required_members:
             if name not in value and (shape.name, name) not in REQUIRED_BUT_ABSENT:
                 _fail(path, f"required member {name!r} of {shape.name} is missing")

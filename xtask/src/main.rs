@@ -1,6 +1,7 @@
 //! Chores of the repository, run as `cargo xtask <chore>`. Each chore owns a module; nothing here ships.
 
 mod codegen;
+mod compat;
 mod json_text;
 mod model;
 mod tidy;
@@ -15,6 +16,7 @@ usage: cargo xtask <chore>
 
   model <service-2.json[.gz]> <out.json> [--only Op,Op]   keep the facts of a service model, drop its prose
   codegen [--check]                                       write the generated half of crates/model, or compare it
+  compat                                                  print the rows that docs/compatibility lacks
   tidy                                                    check the house rules";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         }
         ["codegen"] => codegen::write(&root()?)?,
         ["codegen", "--check"] => codegen::check(&root()?)?,
+        ["compat"] => compat::print_missing(&root()?)?,
         ["tidy"] => return tidy::report(&root()?),
         ["help" | "--help" | "-h"] => println!("{USAGE}"),
         _ => bail!("no such chore\n{USAGE}"),

@@ -3,9 +3,8 @@
 //!
 //! The rules: files of 500 lines at most, a `//!` header in each, functions of 100 lines at most, no `.unwrap()`
 //! outside tests, `unsafe` in crates/supervisor only, no unfinished code, workspace dependencies in order and each
-//! with its reason, and a row in docs/compatibility.md for every operation. Generated files are exempt.
+//! with its reason, and the pages about compatibility (`compat`). Generated files are exempt.
 
-mod docs;
 mod manifest;
 mod rust;
 mod scan;
@@ -15,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+
+use crate::compat;
 
 /// A place that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,13 +56,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>> {
         found.extend(rust::check(&name, &read(&path)?));
     }
     found.extend(manifest::check("Cargo.toml", &read(&root.join("Cargo.toml"))?));
-    let compatibility = root.join("docs/compatibility.md");
-    if compatibility.exists() {
-        let operations = docs::operations(&read(&root.join("data/batch.json"))?)?;
-        found.extend(docs::check("docs/compatibility.md", &read(&compatibility)?, &operations));
-    } else {
-        eprintln!("xtask: docs/compatibility.md is not there, its rows are not checked");
-    }
+    found.extend(compat::check(root)?);
     Ok(found)
 }
 
