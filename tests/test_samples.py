@@ -44,6 +44,12 @@ def test_a_sample_opens(sample, tmp_path):
                 assert server.log_of(job) == wanted["log"]
         names = {q["jobQueueName"] for q in server.batch.describe_job_queues()["jobQueues"]}
         assert names == set(expected["queues"])
+        for arn, tags in expected.get("tags", {}).items():
+            assert server.batch.list_tags_for_resource(resourceArn=arn)["tags"] == tags
+        policies = server.batch.list_scheduling_policies()["schedulingPolicies"]
+        assert [p["arn"] for p in policies] == expected.get("policies", [])
+        if "events" in expected:
+            assert server.log("s", group="sample") == expected["events"]
         server.succeed(server.submit(expected["definition"]))
     finally:
         server.stop()
@@ -54,8 +60,7 @@ def test_a_damaged_sample_is_refused(sample, tmp_path):
     """Cut off in the middle, the store is refused with a message, never served (architecture, the store)."""
     server = Server(tmp_path)
     unpack(sample, server)
-    stores = [p for p in server.data_dir.rglob("*.db")]
-    assert len(stores) == 1
+    stores = [server.data_dir / "batchyard.db"]
     with contextlib.closing(sqlite3.connect(stores[0])) as store:
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = stores[0].stat().st_size
