@@ -68,7 +68,8 @@ def bench(module_bench):
     yield module_bench
     # What a failed test leaves would take the next one's room.
     for pid in module_bench.supervisors():
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     if not module_bench.dead():
         for job_id in module_bench.jobs() - module_bench.before:
             module_bench.server.batch.terminate_job(jobId=job_id, reason="left over")
