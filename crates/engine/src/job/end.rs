@@ -54,11 +54,16 @@ impl Ending {
             // A stop that nobody asked the engine for is told as what the container made of it.
             (Why::Exit | Why::Stopped, None) => (all_good, !all_good, EXITED.into()),
         };
+        let mut containers = containers(exit);
+        if host_gone.is_some_and(|words| *words == reason) {
+            // Nobody was there any more to see it (spec jobs §1.5).
+            containers.iter_mut().for_each(|c| c.exit_code = None);
+        }
         Self {
             success,
             may_retry,
             reason,
-            containers: containers(exit),
+            containers,
             started_ms: exit.started_ms,
             stopped_ms: exit.stopped_ms,
         }
