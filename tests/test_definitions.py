@@ -159,7 +159,7 @@ def sized(vcpus, memory):
     [
         (ec2(resourceRequirements=sized("1", "1")), "Memory must be at least 4 Mib, got 1 Mib."),
         (ec2(resourceRequirements=[]), "vCPU is not provided."),
-        (fargate(resourceRequirements=sized("0.5", "1")), "Memory must be at least 4 Mib, got 1 Mib."),
+        (fargate(resourceRequirements=sized("0.5", "1")), "Fargate resource requirements (0.50 vCPU, 1 MiB) not valid."),
         (fargate(resourceRequirements=sized("0.50", "512")), "Fargate resource requirements (0.50 vCPU, 512 MiB) not valid."),
         (ec2(networkConfiguration={"assignPublicIp": "ENABLED"}), "networkConfiguration not applicable for EC2."),
         (ec2() | {"retryStrategy": {}}, "RetryAttempts must be provided with retry strategy"),

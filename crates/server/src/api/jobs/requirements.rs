@@ -80,7 +80,8 @@ fn amounts(
     }
     let memory_mib: i64 = whole(&memory_text)
         .ok_or_else(|| ApiError::wrapped(format!("MEMORY must be a whole number, got {memory_text}")))?;
-    if memory_mib < i64::from(MIN_MEMORY_MIB) {
+    // Fargate's sizes say it for both numbers (spec jobs §6.2).
+    if platform != Platform::Fargate && memory_mib < i64::from(MIN_MEMORY_MIB) {
         return Err(ApiError::wrapped(format!(
             "Memory must be at least {MIN_MEMORY_MIB} Mib, got {memory_mib} Mib."
         )));
