@@ -105,6 +105,16 @@ printf '%s\\n' "${{COMPREPLY[@]}}" """
     assert done.stdout.split() == ["formed"], done.stderr
 
 
+def test_wait_prints_what_was_asked_for(server, job_id):
+    def wait(*args):
+        done = server.batchyard("wait", job_id, *args, check=False)
+        assert done.returncode == 7
+        return done.stdout
+
+    assert wait("--query", "jobs[0].exitCode").strip() == "7"
+    assert wait("--columns", "name,exit").split() == ["NAME", "EXIT", "formed", "7"]
+
+
 def test_manual_pages(server, tmp_path):
     server.batchyard("man", tmp_path / "man1")
     names = {p.name for p in (tmp_path / "man1").iterdir()}

@@ -9,6 +9,7 @@ mod registration;
 mod rules;
 mod shown;
 
+pub use registration::checked;
 pub use rules::{check_priority, check_retry, check_timeout, has_consumables, shown_retry};
 
 use super::input::{new_name, required};

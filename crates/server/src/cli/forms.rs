@@ -80,6 +80,11 @@ impl Shape {
         self.query.is_some()
     }
 
+    /// `--query` or `--columns` was given.
+    pub fn is_asked(&self) -> bool {
+        self.has_query() || !self.columns().is_empty()
+    }
+
     /// What the query makes of a document; without one the document itself.
     pub fn ask(&self, document: Value) -> Result<Value, CliError> {
         let Some(query) = &self.query else { return Ok(document) };

@@ -40,7 +40,11 @@ pub fn run(args: &ManArgs, console: &mut Console) -> Result<u8, CliError> {
         };
         fs::create_dir_all(dir).map_err(failed)?;
         write_all(&built(), dir).map_err(failed)?;
-        console.note(format!("wrote the pages into {}; `man batchyard-run` reads one", dir.display()));
+        console.note(format!(
+            "wrote the pages into {}; `man -l {}` reads one",
+            dir.display(),
+            dir.join("batchyard-run.1").display()
+        ));
         return Ok(0);
     }
     let command = built();

@@ -117,6 +117,7 @@ fn progress(console: &mut Console, jobs: &[Job], done: usize) {
 fn report(jobs: &[Job], until: Until, console: &mut Console) -> Result<u8, CliError> {
     console.clear_progress();
     match console.format {
+        _ if console.shape.is_asked() => console.list(&JobRow::of(jobs, units::now_ms()))?,
         Some(_) => console.list(&JobRow::of(jobs, units::now_ms()))?,
         None => {
             for job in jobs {

@@ -13,6 +13,7 @@ mod list;
 mod list_token;
 pub mod merge;
 mod merge_ecs;
+mod objection;
 pub mod requirements;
 mod single;
 mod stop;
@@ -21,6 +22,7 @@ mod submit;
 mod unbuilt;
 mod volumes;
 
+pub use objection::objection;
 pub use single::single;
 pub use submission::needs;
 pub use submit::{check_size, not_a_definition};

@@ -81,7 +81,8 @@ pub fn checks(client: &Client, request: &Request) -> Result<Vec<Check>, CliError
             Some(why) => Check::fail("needs", why),
             None => Check::ok("needs", needs.to_string()),
         });
-        checks.extend(parameters(definition, &request.body));
+        // A missing parameter breaks the rules too, and is said better so.
+        checks.extend(parameters(definition, &request.body).or_else(|| rules(client, request, definition)));
     }
     let name = request.body["jobQueue"].as_str().unwrap_or_default();
     let described = client.describe_queues(&[name.to_string()])?;
@@ -128,6 +129,12 @@ fn definition(client: &Client, request: &Request) -> Result<(Check, Option<Value
         Some(status) => Check::fail(WHAT, format!("{name}:{revision} is {status}; use an active revision")),
     };
     Ok((check, Some(found)))
+}
+
+/// What this program's own server would refuse. AWS has the same rules, and can do more.
+fn rules(client: &Client, request: &Request, definition: &Value) -> Option<Check> {
+    let why = crate::api::jobs::objection(&request.body, definition, request.definition.is_none())?;
+    Some(if client.is_aws() { Check::warn("rules", why) } else { Check::fail("rules", why) })
 }
 
 /// References in the command that nothing gives a value (spec jobs §2.3).

@@ -16,7 +16,8 @@ fn complaints(request: &Request, queue: Value) -> Vec<(String, Verdict, String)>
         "describejobdefinitions" if body["jobDefinitionName"] == "d" => (
             200,
             json!({"jobDefinitions": [{"jobDefinitionName": "d", "revision": 2, "status": "ACTIVE", "parameters": {"a": "1"},
-                "containerProperties": {"command": ["Ref::a", "Ref::b"], "resourceRequirements": [{"type": "VCPU", "value": "2"}]}}]}),
+                "containerProperties": {"image": "i", "command": ["Ref::a", "Ref::b"], "resourceRequirements": [
+                    {"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "64"}]}}]}),
         ),
         "describejobdefinitions" => (200, json!({"jobDefinitions": []})),
         "describejobqueues" if body["jobQueues"][0] == "q" => {
@@ -55,6 +56,14 @@ fn a_job_that_no_environment_takes_does_not_fit() {
     let found = complaints(&request(big), json!({}));
     assert_eq!(names(&found), [("environment fargate", Verdict::Fail), ("environment small", Verdict::Fail)]);
     assert!(found[1].2.contains("at most 4"), "{found:?}");
+}
+
+#[test]
+fn what_submit_job_refuses_does_not_fit() {
+    let short = json!({"parameters": {"b": "2"}, "timeout": {"attemptDurationSeconds": 5}});
+    let found = complaints(&request(short), json!({}));
+    assert_eq!(names(&found)[0], ("rules", Verdict::Fail));
+    assert!(found[0].2.contains("at least 60"), "{found:?}");
 }
 
 #[test]
