@@ -301,3 +301,17 @@ def test_the_group_of_a_running_job_stays(server):
     assert server.log(stream) == ["begun"]
     server.logs.delete_log_stream(**call)
     refused("ResourceNotFoundException", server.logs.get_log_events, **call)
+
+
+def test_a_pattern_that_takes_long_gives_short_pages_and_an_end(server, group):
+    """No call works for long: what it has not looked at yet is behind the token. A regular expression beyond all measure is
+    refused."""
+    server.logs.create_log_stream(logGroupName=group, logStreamName="s")
+    for _ in range(3):
+        put(server, group, "s", *[(now(), ("a" * 1023 + " ") * 200)] * 3)
+    refused("InvalidParameterException", server.logs.filter_log_events, logGroupName=group, filterPattern=r"%\w{900}\w{900}X%")
+    token, calls = {}, 0
+    while calls == 0 or token["nextToken"]:
+        page = server.logs.filter_log_events(logGroupName=group, filterPattern=r"%a\w{60}X%", **token)
+        token, calls = {"nextToken": page.get("nextToken")}, calls + 1
+        assert page["events"] == [] and calls < 20

@@ -11,9 +11,12 @@ use super::source::{Place, Window};
 use crate::error::ApiError;
 use batchyard_model::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
 use batchyard_supervisor::format::{from_hex, to_hex};
+use std::time::{Duration, Instant};
 
 /// Bytes of events that one call looks at; a pattern that matches little gives a short page with a token.
 const SCAN_BYTES: usize = 64 << 20;
+/// How long one call looks at events, for patterns that take their time; then, too, the page is short and has a token.
+const SCAN_TIME: Duration = Duration::from_secs(1);
 /// 2024-01-01: before it AWS does not go newest first.
 const NEWEST_FIRST_SINCE_MS: i64 = 1_704_067_200_000;
 
@@ -61,12 +64,16 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<(Vec<FilteredLogEvent>, Option<Place>), ApiError> {
     let (mut events, mut bytes, mut scanned) = (Vec::new(), 0, 0);
+    let began = Instant::now();
     let mut last: Option<Place> = None;
     while let Some((place, id)) = merge.peek()? {
         let Some((source, waiting)) = merge.head(id) else { break };
+        let over = scanned >= SCAN_BYTES || (scanned > 0 && began.elapsed() >= SCAN_TIME);
+        if over || events.len() >= limit {
+            return Ok((events, last));
+        }
         let matches = pattern.matches(&waiting.message);
-        let full = matches && (bytes + waiting.bytes > PAGE_BYTES && !events.is_empty());
-        if full || events.len() >= limit || scanned >= SCAN_BYTES {
+        if matches && bytes + waiting.bytes > PAGE_BYTES && !events.is_empty() {
             return Ok((events, last));
         }
         scanned += waiting.bytes;

@@ -10,7 +10,7 @@ pub(super) type Wrong = String;
 /// Expressions in one pattern, as AWS has it.
 const MOST_REGEXES: usize = 2;
 /// Memory that a compiled expression may take, in bytes.
-const REGEX_BYTES: usize = 1 << 20;
+const REGEX_BYTES: usize = 1 << 14;
 
 /// The rest of a pattern.
 #[derive(Debug)]
