@@ -138,8 +138,10 @@ class Bench:
         """What a reboot does to the processes and control groups of this server."""
         if not self.dead():
             self.server.kill9()
+        # Supervisors first, as no exit record of theirs is to tell of it.
+        supervisors = self.supervisors()
         mine = [int(text.split()[1].rstrip(":")) for text in leaks.processes(self.server.data_dir)]
-        for pid in {*mine, *self.supervisors()}:
+        for pid in [*supervisors, *mine]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not leaks.processes(self.server.data_dir), what="the end of all processes")
