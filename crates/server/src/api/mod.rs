@@ -21,7 +21,7 @@ use crate::error::{ApiError, ErrorKind};
 use batchyard_engine::{Refusal, Reply};
 
 /// Tries of a command whose facts have changed under it, before the caller is told to try again.
-const STALE_TRIES: usize = 4;
+const STALE_TRIES: usize = 64;
 
 /// A refusal of the engine as an answer.
 fn refused(refusal: Refusal) -> ApiError {
