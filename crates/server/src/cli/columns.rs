@@ -24,6 +24,12 @@ pub enum Look {
     Dim,
 }
 
+/// Whether a terminal would take the character for an order: control characters, and those that turn the direction of what
+/// follows.
+pub fn unsafe_to_show(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A cell for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cell {
@@ -36,7 +42,7 @@ pub struct Cell {
 impl Cell {
     /// A cell with a look.
     pub fn new(text: impl Into<String>, look: Look) -> Self {
-        let clean = |c: char| if c.is_control() { '?' } else { c };
+        let clean = |c: char| if unsafe_to_show(c) { '?' } else { c };
         Self { text: text.into().chars().map(clean).collect(), look }
     }
 }

@@ -5,7 +5,7 @@
 //! (forms.rs).
 
 pub use super::columns::{Cell, Column, Listed, Look, SCHEMA_VERSION};
-use super::columns::{field_of, named, to_json, whole};
+use super::columns::{field_of, named, to_json, unsafe_to_show, whole};
 use super::error::CliError;
 use super::forms::{self, Grid};
 pub use super::forms::{Format, Shape};
@@ -34,6 +34,11 @@ pub struct Console {
     /// A person may be asked.
     asks: bool,
     progress_shown: bool,
+}
+
+/// Lines of text without orders to the terminal.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && unsafe_to_show(c) { '?' } else { c }).collect()
 }
 
 impl Console {
@@ -88,13 +93,13 @@ impl Console {
 
     /// Writes a line.
     pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), CliError> {
-        self.print(&format!("{}\n", text.as_ref()))
+        self.print(&format!("{}\n", shown(text.as_ref())))
     }
 
     /// A line on standard error. What cannot be written there is let go.
     pub fn note(&mut self, text: impl AsRef<str>) {
         self.clear_progress();
-        let _ = writeln!(self.err, "{}", text.as_ref());
+        let _ = writeln!(self.err, "{}", shown(text.as_ref()));
     }
 
     /// Replaces the one changing line on standard error; nothing when that is no terminal.
@@ -159,7 +164,7 @@ impl Console {
                     [] => T::FIELDS.iter().map(ToString::to_string).collect(),
                     names => names.iter().map(|n| field_of::<T>(n)).collect(),
                 }),
-                rows: rows.iter().map(|row| self.csv_row(row)).collect(),
+                rows: rows.iter().map(|row| self.csv_row(row)).map(|row| self.for_terminal(row)).collect(),
             }),
             format => {
                 let rows: Vec<Value> = rows.iter().map(|row| self.picked(row)).collect();
@@ -168,6 +173,14 @@ impl Console {
             }
         };
         self.print(&text)
+    }
+
+    /// A program gets values as they are, a terminal no orders.
+    fn for_terminal(&self, row: Vec<String>) -> Vec<String> {
+        if self.width.is_none() {
+            return row;
+        }
+        row.iter().map(|word| shown(word)).collect()
     }
 
     fn csv_row<T: Listed>(&self, row: &T) -> Vec<String> {

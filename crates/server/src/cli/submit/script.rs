@@ -3,6 +3,7 @@
 //! Never here: reading files (source.rs), what the options become (request.rs).
 
 use super::flags::JobFlags;
+use super::request::MOST;
 use crate::cli::error::CliError;
 use clap::Parser;
 
@@ -37,6 +38,12 @@ pub fn looks_like_one(text: &str) -> bool {
 
 /// Reads a script; `name` is what it sees as its own name. Errors: [`CliError::Usage`] with the line.
 pub fn read(text: &str, name: &str) -> Result<Script, CliError> {
+    if text.len() > MOST {
+        return Err(CliError::Usage(format!(
+            "{name} has {} bytes, and AWS Batch takes {MOST}; keep long scripts in the image or a mounted folder",
+            text.len()
+        )));
+    }
     let wrong = |why: &str| Err(CliError::Usage(format!("{name}: {why}")));
     if text.trim().is_empty() {
         return wrong("the script is empty");

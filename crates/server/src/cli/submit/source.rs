@@ -5,6 +5,9 @@
 
 use super::script::{self, Script};
 use crate::cli::error::CliError;
+use batchyard_model::batch::{RegisterJobDefinitionRequest, SubmitJobRequest};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, Read};
@@ -142,8 +145,42 @@ fn job(text: &str, shown: &str) -> Result<Map<String, Value>, CliError> {
     let mut value = Value::Object(job);
     texts(&mut value, &mut String::new()).map_err(|why| wrong(&why))?;
     match value {
-        Value::Object(job) => Ok(job),
+        Value::Object(job) => {
+            nested(&job).map_or(Ok(()), |odd| Err(wrong(&format!("{odd} is no member that AWS has"))))?;
+            Ok(job)
+        }
         _ => Err(wrong("it holds no job")),
+    }
+}
+
+/// The first member at any depth that the API would leave out without a word. What has another type is the server's to say.
+fn nested(job: &Map<String, Value>) -> Option<String> {
+    let mut request = job.clone();
+    let own = request.insert("jobDefinition".into(), "".into());
+    lost::<SubmitJobRequest>(&request.into(), "").or_else(|| {
+        let own = own.filter(Value::is_object)?;
+        lost::<RegisterJobDefinitionRequest>(&own, "jobDefinition.")
+    })
+}
+
+fn lost<T: DeserializeOwned + Serialize>(given: &Value, place: &str) -> Option<String> {
+    let typed: T = serde_json::from_value(given.clone()).ok()?;
+    missing(given, &serde_json::to_value(typed).ok()?, place.trim_end_matches('.'))
+}
+
+fn missing(given: &Value, kept: &Value, place: &str) -> Option<String> {
+    match (given, kept) {
+        (Value::Object(given), Value::Object(kept)) => given.iter().find_map(|(key, inner)| {
+            let place = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+            match kept.get(key) {
+                Some(kept) => missing(inner, kept, &place),
+                None => Some(place),
+            }
+        }),
+        (Value::Array(given), Value::Array(kept)) => {
+            given.iter().zip(kept).enumerate().find_map(|(i, (g, k))| missing(g, k, &format!("{place}[{i}]")))
+        }
+        _ => None,
     }
 }
 

@@ -91,3 +91,16 @@ fn numbers_become_text_where_aws_has_text() {
     let error = job("tags: {version: 1.10}\n", "j").unwrap_err().to_string();
     assert!(error.contains("tags.version is text to AWS"), "{error}");
 }
+
+#[test]
+fn a_member_that_aws_does_not_have_is_an_error_at_any_depth() {
+    let said = |text: &str| job(text, "f").unwrap_err().to_string();
+    let text = said(r#"{"jobDefinition": "d", "containerOverrides": {"enviroment": []}}"#);
+    assert!(text.contains("containerOverrides.enviroment is no member"), "{text}");
+    let text = said("image: x\ncontainerProperties: {image: busybox, linuxParameters: {tmpfs: [{sise: 1}]}}");
+    assert!(text.contains("image"), "{text}");
+    let text = said("containerProperties: {image: busybox, linuxParameters: {tmpfs: [{sise: 1}]}}");
+    assert!(text.contains("jobDefinition.containerProperties.linuxParameters.tmpfs[0].sise"), "{text}");
+    let good = r#"{"jobDefinition": "d", "parameters": {"any": "x"}, "tags": {"k": "v"}, "retryStrategy": {"attempts": 2}}"#;
+    assert!(job(good, "f").is_ok());
+}
