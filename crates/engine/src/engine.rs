@@ -78,7 +78,7 @@ impl Engine {
     fn command(&mut self, command: Command, now: Now) -> Reply {
         let reply = match command {
             Command::CreateComputeEnvironment(row) => self.create_environment(row),
-            Command::UpdateComputeEnvironment(update) => self.update_environment(update, now),
+            Command::UpdateComputeEnvironment(update) => self.update_environment(update),
             Command::DeleteComputeEnvironment(id) => self.delete_environment(id),
             Command::CreateJobQueue(row) => self.create_queue(row),
             Command::UpdateJobQueue(row) => self.update_queue(row),

@@ -30,6 +30,18 @@ pub enum Status {
     Invalid,
 }
 
+impl Status {
+    /// On the way to a lasting status, which the next batch gives it.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Creating | Self::Updating)
+    }
+
+    /// Takes jobs and queues: VALID, or about to be as far as anybody knows.
+    pub fn is_usable(self) -> bool {
+        self.is_passing() || self == Self::Valid
+    }
+}
+
 /// What runs the jobs of a compute environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {

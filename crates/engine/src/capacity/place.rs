@@ -5,7 +5,7 @@ use crate::capacity::host::{self, HostState, Room};
 use crate::ids::{ComputeEnvironmentId, HostId};
 use crate::job::Job;
 use crate::queue::Queue;
-use crate::resource::{ComputeEnvironment, Host, State as OnOff, Status};
+use crate::resource::{ComputeEnvironment, Host, State as OnOff};
 use crate::state::{Environment, State};
 
 /// Why an environment does not take a job.
@@ -84,11 +84,9 @@ impl State {
 fn accepts(environment: &Environment, job: &Job) -> Result<(), Obstacle> {
     let row = &environment.row;
     match (row.status, row.state) {
-        (Status::Creating | Status::Valid | Status::Updating, OnOff::Enabled) => {}
-        (Status::Creating | Status::Valid | Status::Updating, OnOff::Disabled) => {
-            return Err(Obstacle::Disabled);
-        }
-        _ => return Err(Obstacle::Invalid),
+        (status, _) if !status.is_usable() => return Err(Obstacle::Invalid),
+        (_, OnOff::Disabled) => return Err(Obstacle::Disabled),
+        (_, OnOff::Enabled) => {}
     }
     if row.platform != job.facts.platform {
         return Err(Obstacle::OtherPlatform);

@@ -44,18 +44,17 @@ impl Ending {
         host_gone: Option<&Arc<str>>,
     ) -> Self {
         let all_good = !exit.containers.is_empty() && exit.containers.iter().all(|c| c.code == Some(0));
-        let (success, may_retry, reason) = match (&exit.why, terminated) {
-            (_, Some(words)) => (false, false, words.clone()),
-            (Why::StartFailed(_) | Why::Stopped, None) if host_gone.is_some() && !all_good => {
-                (false, true, host_gone.cloned().unwrap_or_else(|| self::host_gone(None)))
-            }
+        let ended_by_it = !all_good && matches!(exit.why, Why::StartFailed(_) | Why::Stopped);
+        let taken = host_gone.filter(|_| terminated.is_none() && ended_by_it);
+        let (success, may_retry, reason) = match (&exit.why, terminated.or(taken)) {
+            (_, Some(words)) => (false, taken.is_some(), words.clone()),
             (Why::Timeout, None) => (false, false, TIMED_OUT.into()),
             (Why::StartFailed(_), None) => (false, true, NOT_STARTED.into()),
             // A stop that nobody asked the engine for is told as what the container made of it.
             (Why::Exit | Why::Stopped, None) => (all_good, !all_good, EXITED.into()),
         };
         let mut containers = containers(exit);
-        if host_gone.is_some_and(|words| *words == reason) {
+        if taken.is_some() {
             // Nobody was there any more to see it (spec jobs §1.5).
             containers.iter_mut().for_each(|c| c.exit_code = None);
         }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, refused};
 use crate::ids::{ComputeEnvironmentId, TaskId};
-use crate::input::{EnvironmentUpdate, Now, Refusal, RefusalKind, Reply};
+use crate::input::{EnvironmentUpdate, Refusal, RefusalKind, Reply};
 use crate::resource::{ComputeEnvironment, State as OnOff, Status};
 use crate::state::Environment;
 
@@ -34,11 +34,7 @@ impl Engine {
         Ok(Reply::ComputeEnvironment(id))
     }
 
-    pub(crate) fn update_environment(
-        &mut self,
-        update: EnvironmentUpdate,
-        _now: Now,
-    ) -> Result<Reply, Refusal> {
+    pub(crate) fn update_environment(&mut self, update: EnvironmentUpdate) -> Result<Reply, Refusal> {
         let EnvironmentUpdate { mut row, end_jobs } = update;
         let Some(environment) = self.state.environments.get_mut(&row.id) else { return Ok(Reply::Stale) };
         let old = &environment.row;

@@ -138,8 +138,7 @@ impl Engine {
     /// New environments must be VALID, and all of one kind. Those it had may have become INVALID meanwhile.
     fn environments_fit(&self, row: &JobQueue, had: &[ComputeEnvironmentId]) -> Result<(), Refusal> {
         let rows = || row.environments.iter().filter_map(|id| Some(&self.state.environments.get(id)?.row));
-        let usable = |status| matches!(status, Status::Creating | Status::Valid | Status::Updating);
-        if let Some(bad) = rows().find(|e| !usable(e.status) && !had.contains(&e.id)) {
+        if let Some(bad) = rows().find(|e| !e.status.is_usable() && !had.contains(&e.id)) {
             let message = format!("Compute environment {} is not valid", bad.name);
             return Err(refused(RefusalKind::WrongState, message));
         }

@@ -55,10 +55,10 @@ impl Unsettled {
         environments: &BTreeMap<ComputeEnvironmentId, Environment>,
         queues: &BTreeMap<QueueId, Queue>,
     ) {
-        let open = |status| matches!(status, Status::Creating | Status::Updating);
-        self.due.environments =
-            environments.values().map(|e| &e.row).filter(|r| open(r.status)).map(|r| r.id).collect();
-        self.due.queues = queues.values().map(|q| &q.row).filter(|r| open(r.status)).map(|r| r.id).collect();
+        let environments = environments.values().map(|e| &e.row);
+        self.due.environments = environments.filter(|r| r.status.is_passing()).map(|r| r.id).collect();
+        let queues = queues.values().map(|q| &q.row);
+        self.due.queues = queues.filter(|r| r.status.is_passing()).map(|r| r.id).collect();
     }
 }
 
@@ -69,7 +69,7 @@ impl Engine {
         for id in due.environments {
             let Some(environment) = self.state.environments.get_mut(&id) else { continue };
             let row = &mut environment.row;
-            if matches!(row.status, Status::Creating | Status::Updating) {
+            if row.status.is_passing() {
                 let (status, reason) = verdict(row);
                 (row.status, row.status_reason) = (status, reason.into());
                 row.version += 1;
@@ -79,7 +79,7 @@ impl Engine {
         for id in due.queues {
             let Some(queue) = self.state.queues.get_mut(&id) else { continue };
             let row = &mut queue.row;
-            if matches!(row.status, Status::Creating | Status::Updating) {
+            if row.status.is_passing() {
                 (row.status, row.status_reason) = (Status::Valid, QUEUE_HEALTHY.into());
                 row.version += 1;
                 self.queue_changed(id);

@@ -2,7 +2,7 @@
 //! says nothing new, fails the test.
 
 use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
-use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy, Status};
+use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
 use batchyard_engine::{ComputeEnvironmentId, DefinitionId, JobId, JobStatus, PolicyId, QueueId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,8 +134,8 @@ impl Store {
 
     /// Something is CREATING or UPDATING.
     pub fn unsettled(&self) -> bool {
-        let open = |status| matches!(status, Status::Creating | Status::Updating);
-        self.environments.values().any(|e| open(e.status)) || self.queues.values().any(|q| open(q.status))
+        self.environments.values().any(|e| e.status.is_passing())
+            || self.queues.values().any(|q| q.status.is_passing())
     }
 
     pub fn open_attempts(&self) -> impl Iterator<Item = &AttemptRow> {
