@@ -3,7 +3,8 @@
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
+
+from support.refusal import text_of
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -19,13 +20,6 @@ def register(server, **body):
 def describe(server, arn):
     [shown] = server.batch.describe_job_definitions(jobDefinitions=[arn])["jobDefinitions"]
     return shown
-
-
-def text_of(call):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == "ClientException"
-    return caught.value.response["Error"]["Message"]
 
 
 def assert_comes_back(sent, shown, path="definition"):

@@ -4,9 +4,9 @@ import time
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
 from support.idle import idle_queue
+from support.refusal import text_of
 from support.wait import until
 
 
@@ -25,13 +25,6 @@ def jobs(server):
         while int(time.time() * 1000) <= created[-1]:
             pass  # So that no two are created in the same millisecond.
     return {"queue": queue, "arns": arns, "ids": ids, "created": created}
-
-
-def text_of(call):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == "ClientException"
-    return caught.value.response["Error"]["Message"]
 
 
 def listed(server, jobs, name=None, value=None, size=2, **more):

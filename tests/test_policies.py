@@ -3,18 +3,9 @@
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
+from support.refusal import refused
 from support.wait import until
-
-
-def refused(call, *words):
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    assert error["Code"] == "ClientException"
-    for word in words:
-        assert word in error["Message"], error["Message"]
 
 
 def name():

@@ -4,8 +4,8 @@ import itertools
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
+from support.refusal import refused
 from support.wait import until
 
 ROLE = "arn:aws:iam::000000000000:role/batch"
@@ -15,15 +15,6 @@ numbers = itertools.count()
 
 def name(prefix):
     return f"{prefix}-{next(numbers)}-{uuid.uuid4().hex[:6]}"
-
-
-def refused(call, *words):
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    assert error["Code"] == "ClientException"
-    for word in words:
-        assert word in error["Message"], error["Message"]
 
 
 def environment(server, **more):

@@ -2,8 +2,8 @@
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
 
+from support.refusal import refused
 from support.wire import call, code_of, message_of, send, signed
 
 WORKING = {
@@ -54,15 +54,6 @@ def test_operations_that_work_do_not_claim_otherwise(server, name):
     operation = MODEL.operation_model(name)
     answer = call(server, operation.http["requestUri"].removeprefix("/v1/"), smallest(operation.input_shape))
     assert answer.status_code == 200 or "yet" not in message_of(answer)
-
-
-def refused(call_it, *words):
-    with pytest.raises(ClientError) as caught:
-        call_it()
-    error = caught.value.response["Error"]
-    assert error["Code"] == "ClientException"
-    for word in words:
-        assert word in error["Message"], error["Message"]
 
 
 CONTAINER = {"image": "busybox", "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]}

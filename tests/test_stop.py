@@ -3,9 +3,9 @@
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
 from support.idle import idle_queue
+from support.refusal import text_of
 
 LOOP = "trap 'exit 9' TERM; while :; do sleep 0.05; done"
 
@@ -19,13 +19,6 @@ def idle(server):
 @pytest.fixture(scope="module")
 def definition(server):
     return server.register(["true"])
-
-
-def text_of(call):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == "ClientException"
-    return caught.value.response["Error"]["Message"]
 
 
 @pytest.mark.parametrize(("operation", "flag", "other"), [

@@ -3,9 +3,9 @@
 import uuid
 
 import pytest
-from botocore.exceptions import ClientError
 
 from support.idle import idle_queue
+from support.refusal import text_of
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
 EXITED = "Essential container in task exited"
@@ -20,13 +20,6 @@ def idle(server):
 @pytest.fixture(scope="module")
 def definition(server):
     return server.register(["true"])
-
-
-def text_of(call):
-    with pytest.raises(ClientError) as caught:
-        call()
-    assert caught.value.response["Error"]["Code"] == "ClientException"
-    return caught.value.response["Error"]["Message"]
 
 
 def register_ecs(server, container, **task):

@@ -7,19 +7,11 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from support.refusal import refused
 from support.wait import until
 from support.wire import code_of, message_of, send, signed
 
 ROLE = "arn:aws:iam::000000000000:role/batch"
-
-
-def refused(call, *words):
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    assert error["Code"] == "ClientException"
-    for word in words:
-        assert word in error["Message"], error["Message"]
 
 
 def name():
