@@ -15,8 +15,13 @@ use std::collections::BTreeMap;
 /// Reads and checks an input. An empty body is an empty input.
 pub fn read<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, ApiError> {
     let input: T = crate::wire::parse(body)?;
-    input.check().map_err(|violations| ApiError::wrapped(violations.to_string()))?;
+    check(&input)?;
     Ok(input)
+}
+
+/// Holds an input to the service model.
+pub fn check(input: &impl Validate) -> Result<(), ApiError> {
+    input.check().map_err(|violations| ApiError::wrapped(violations.to_string()))
 }
 
 /// An answer's body.

@@ -3,13 +3,12 @@
 //! A resource's body holds the tags that it was made with; once the operations here have changed them, a row of their
 //! own does. Never here: whether a change leaves too many; the store's transaction judges that.
 
-use super::input::{check_tags, clip, reserved};
+use super::input::{check, check_tags, clip, reserved};
 use super::service::Service;
 use crate::error::ApiError;
 use crate::http::Call;
 use crate::store::{Reader, StoreError, TagChange, TagOwner, Write, Written};
 use batchyard_engine::JobUuid;
-use batchyard_model::Validate;
 use batchyard_model::arn::{Arn, ArnResource};
 use batchyard_model::batch::*;
 use batchyard_model::ids::JobId;
@@ -124,10 +123,6 @@ impl Service {
         }
         Ok(())
     }
-}
-
-fn check(input: &impl Validate) -> Result<(), ApiError> {
-    input.check().map_err(|violations| ApiError::wrapped(violations.to_string()))
 }
 
 fn can_have_tags(resource: &ArnResource) -> Result<(), ApiError> {

@@ -116,15 +116,13 @@ fn progress(console: &mut Console, jobs: &[Job], done: usize) {
 
 fn report(jobs: &[Job], until: Until, console: &mut Console) -> Result<u8, CliError> {
     console.clear_progress();
-    match console.format {
-        _ if console.shape.is_asked() => console.list(&JobRow::of(jobs, units::now_ms()))?,
-        Some(_) => console.list(&JobRow::of(jobs, units::now_ms()))?,
-        None => {
-            for job in jobs {
-                let exit = job.exit_code().map(|c| format!(" exit {c}")).unwrap_or_default();
-                let why = job.failure().map(|f| format!(": {f}")).unwrap_or_default();
-                console.line(format!("{} {} {}{exit}{why}", job.id(), job.name(), job.status()))?;
-            }
+    if console.format.is_some() || console.shape.is_asked() {
+        console.list(&JobRow::of(jobs, units::now_ms()))?;
+    } else {
+        for job in jobs {
+            let exit = job.exit_code().map(|c| format!(" exit {c}")).unwrap_or_default();
+            let why = job.failure().map(|f| format!(": {f}")).unwrap_or_default();
+            console.line(format!("{} {} {}{exit}{why}", job.id(), job.name(), job.status()))?;
         }
     }
     Ok(jobs.iter().map(|j| code(j, until)).find(|c| *c != OK).unwrap_or(OK))
