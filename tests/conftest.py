@@ -9,7 +9,7 @@ import pytest
 
 from support import compatibility, exchange, leaks
 from support.hooks import TABLE
-from support.server import BINARY, Server
+from support.server import BINARY, DRIVER, Server
 
 
 def pytest_configure(config):
@@ -30,7 +30,11 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_collection_modifyitems(items):
-    """`late` tests go to the end, so that their jobs have run meanwhile."""
+    """`late` tests go to the end, so that their jobs have run meanwhile. Tests of other drivers are skipped."""
+    for item in items:
+        marker = item.get_closest_marker("drivers")
+        if marker and DRIVER not in marker.args:
+            item.add_marker(pytest.mark.skip(reason=f"not with the driver {DRIVER}: docs/containers.md"))
     items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 

@@ -23,6 +23,8 @@ REPO = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
 BINARY = Path(os.environ.get("BATCHYARD_BIN") or TARGET / "release" / "batchyard")
 VENV_BIN = Path(os.environ.get("VENV") or REPO / ".venv") / "bin"
+# What makes the containers of this run: native, oci (with BATCHYARD_TEST_OCI_RUNTIME), docker or process.
+DRIVER = os.environ.get("BATCHYARD_TEST_DRIVER") or "native"
 GROUP = "/aws/batch/job"
 ENDED = ("SUCCEEDED", "FAILED")
 
@@ -35,7 +37,8 @@ class Server:
         self.data_dir = self.folder / "data"
         self.key = "AKIATEST" + uuid.uuid4().hex[:12].upper()
         self.secret = uuid.uuid4().hex + uuid.uuid4().hex[:8]
-        self.settings = dict(settings or {})
+        self.settings = {"BATCHYARD_DRIVER": DRIVER} if DRIVER != "native" else {}
+        self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []
         self.process = None

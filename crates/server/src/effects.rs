@@ -6,7 +6,9 @@
 use crate::api::Service;
 use crate::api::jobs::{log_target, needs, single, stream_name};
 use crate::clock;
-use crate::compute::{Compute, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
+use crate::compute::{
+    Compute, DeviceSpec, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource,
+};
 use crate::error::ApiError;
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
 use batchyard_engine::{Effect, Report, StartTask};
@@ -86,10 +88,19 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
         user: container.user.clone().filter(|u| !u.is_empty()),
         privileged: container.privileged == Some(true),
         readonly_root: container.readonly_root_filesystem == Some(true),
+        devices: devices(&linux),
+        max_swap_mib: number(linux.max_swap),
+        swappiness: number(linux.swappiness),
         ulimits: ulimits(container),
         mounts: mounts(container),
         tmpfs: tmpfs(&linux),
         shm_mib: linux.shared_memory_size.and_then(|s| u32::try_from(s).ok()).filter(|s| *s > 0),
+        stop_timeout_s: single.stop_timeout.and_then(|s| u32::try_from(s).ok()),
+        disk_gib: number(container.ephemeral_storage.as_ref().and_then(|e| e.size_in_gib)),
+        registry_secret: container
+            .repository_credentials
+            .as_ref()
+            .and_then(|r| r.credentials_parameter.clone()),
         init: linux.init_process_enabled == Some(true),
         log,
         start,
@@ -99,6 +110,28 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
 fn environment(container: &ContainerDetail) -> Vec<(String, String)> {
     let pairs = container.environment.iter().flatten();
     pairs.map(|p| (p.name.clone().unwrap_or_default(), p.value.clone().unwrap_or_default())).collect()
+}
+
+fn number(wire: Option<i32>) -> Option<u32> {
+    wire.and_then(|n| u32::try_from(n).ok())
+}
+
+/// A device without permissions has all (spec jobs §6.2).
+fn devices(linux: &LinuxParameters) -> Vec<DeviceSpec> {
+    let wire = linux.devices.iter().flatten();
+    wire.map(|d| {
+        let source = d.host_path.clone().unwrap_or_default();
+        let given = d.permissions.as_deref().unwrap_or_default();
+        let may = |what: &str| given.is_empty() || given.iter().any(|p| p == what);
+        DeviceSpec {
+            target: d.container_path.clone().filter(|p| !p.is_empty()).unwrap_or_else(|| source.clone()),
+            source,
+            read: may("READ"),
+            write: may("WRITE"),
+            mknod: may("MKNOD"),
+        }
+    })
+    .collect()
 }
 
 fn ulimits(container: &ContainerDetail) -> Vec<UlimitSpec> {
@@ -135,7 +168,7 @@ fn tmpfs(linux: &LinuxParameters) -> Vec<TmpfsSpec> {
     wire.map(|t| TmpfsSpec {
         target: t.container_path.clone().unwrap_or_default(),
         size_mib: t.size.and_then(|s| u32::try_from(s).ok()).unwrap_or_default(),
-        readonly: t.mount_options.iter().flatten().any(|o| o == "ro"),
+        options: t.mount_options.clone().unwrap_or_default(),
     })
     .collect()
 }

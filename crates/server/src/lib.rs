@@ -13,6 +13,7 @@ pub mod http;
 pub mod iam;
 pub mod images;
 pub mod logs;
+pub mod registry;
 pub mod start;
 pub mod store;
 pub mod trash;

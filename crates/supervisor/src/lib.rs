@@ -18,7 +18,7 @@ pub mod task;
 
 pub use exit::{ContainerExit, Exit, Started, Why};
 pub use format::FormatError;
-pub use task::{Container, Mount, MountKind, Task, Ulimit};
+pub use task::{Container, Device, Driver, IdMap, Mount, MountKind, Task, Ulimit};
 
 /// Name of the task file, written by the server before the start, mode 0600.
 pub const TASK: &str = "task";

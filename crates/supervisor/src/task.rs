@@ -22,8 +22,50 @@ pub struct Task {
     pub stop_grace_s: u64,
     /// Unix datagram socket of the server; the supervisor sends it the task id when `started` or `exit` is there.
     pub wake: Option<String>,
+    /// What makes the containers.
+    pub driver: Driver,
+    /// File that keeps the network namespace to join. Absent: the host's network.
+    pub network: Option<String>,
+    /// Host ids of the containers' users and groups. Absent: they are the host's own.
+    pub id_map: Option<IdMap>,
     /// The containers.
     pub containers: Vec<Container>,
+}
+
+/// What makes the containers of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// The supervisor itself.
+    #[default]
+    Native,
+    /// The OCI runtime at this path (runc, crun, youki).
+    Oci(String),
+    /// Nothing: the program runs as a plain process of this host, isolated from nothing.
+    Process,
+}
+
+/// A range of the host's user and group ids, which are 0, 1, … in the containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdMap {
+    /// The host's id of root inside.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// A device of the host in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Path on the host.
+    pub source: String,
+    /// Path inside the container.
+    pub target: String,
+    /// It may be read.
+    pub read: bool,
+    /// It may be written.
+    pub write: bool,
+    /// The container may make device files of it.
+    pub mknod: bool,
 }
 
 /// One container of a task.
@@ -51,6 +93,10 @@ pub struct Container {
     pub mounts: Vec<Mount>,
     /// Memory limit in bytes; reaching it kills. Absent: none.
     pub memory_bytes: Option<u64>,
+    /// Bytes of swap beyond the memory limit. Absent: none.
+    pub swap_bytes: Option<u64>,
+    /// How eagerly the kernel swaps, 0–100. Absent: the host's.
+    pub swappiness: Option<u32>,
     /// CPU weight in Docker's shares, 1024 for a vCPU.
     pub cpu_shares: u64,
     /// Hard CPU limit in thousandths of a vCPU (Fargate shapes). Absent: may use idle CPUs.
@@ -63,6 +109,8 @@ pub struct Container {
     pub capabilities: u64,
     /// The seccomp filter: an array of the kernel's 8-byte `sock_filter`, host byte order. Empty: none.
     pub seccomp: Vec<u8>,
+    /// Devices besides those that every container has.
+    pub devices: Vec<Device>,
     /// Resource limits.
     pub ulimits: Vec<Ulimit>,
     /// Size of /dev/shm in bytes.
@@ -123,6 +171,9 @@ impl Task {
         w.put_some("timeout_s", self.timeout_s);
         w.put("stop_grace_s", self.stop_grace_s);
         w.put_some("wake", self.wake.as_ref());
+        w.put("driver", self.driver.encode());
+        w.put_some("network", self.network.as_ref());
+        w.put_some("id_map", self.id_map.map(|m| format!("{} {}", m.first, m.count)));
         for c in &self.containers {
             c.encode(&mut w);
         }
@@ -149,6 +200,9 @@ impl Task {
                 ("timeout_s", None) => task.timeout_s = Some(parse(&key, &value)?),
                 ("stop_grace_s", None) => task.stop_grace_s = parse(&key, &value)?,
                 ("wake", None) => task.wake = Some(value),
+                ("driver", None) => task.driver = Driver::decode(&value)?,
+                ("network", None) => task.network = Some(value),
+                ("id_map", None) => task.id_map = Some(IdMap::decode(&value)?),
                 (_, Some(container)) => container.read_line(&key, value)?,
                 _ => {}
             }
@@ -173,12 +227,15 @@ impl Container {
         w.put("readonly_root", u8::from(self.readonly_root));
         self.mounts.iter().for_each(|m| w.put("mount", m.encode()));
         w.put_some("memory_bytes", self.memory_bytes);
+        w.put_some("swap_bytes", self.swap_bytes);
+        w.put_some("swappiness", self.swappiness);
         w.put("cpu_shares", self.cpu_shares);
         w.put_some("cpu_quota_milli", self.cpu_quota_milli);
         w.put_some("pids_max", self.pids_max);
         w.put("privileged", u8::from(self.privileged));
         w.put("capabilities", self.capabilities);
         w.put("seccomp", to_hex(&self.seccomp));
+        self.devices.iter().for_each(|d| w.put("device", d.encode()));
         self.ulimits.iter().for_each(|u| w.put("ulimit", format!("{} {} {}", u.name, u.soft, u.hard)));
         w.put("shm_bytes", self.shm_bytes);
         w.put("init", u8::from(self.init));
@@ -200,12 +257,15 @@ impl Container {
             "readonly_root" => self.readonly_root = value == "1",
             "mount" => self.mounts.push(Mount::decode(&value)?),
             "memory_bytes" => self.memory_bytes = Some(parse(key, &value)?),
+            "swap_bytes" => self.swap_bytes = Some(parse(key, &value)?),
+            "swappiness" => self.swappiness = Some(parse(key, &value)?),
             "cpu_shares" => self.cpu_shares = parse(key, &value)?,
             "cpu_quota_milli" => self.cpu_quota_milli = Some(parse(key, &value)?),
             "pids_max" => self.pids_max = Some(parse(key, &value)?),
             "privileged" => self.privileged = value == "1",
             "capabilities" => self.capabilities = parse(key, &value)?,
             "seccomp" => self.seccomp = from_hex(key, &value)?,
+            "device" => self.devices.push(Device::decode(&value)?),
             "ulimit" => self.ulimits.push(Ulimit::decode(&value)?),
             "shm_bytes" => self.shm_bytes = parse(key, &value)?,
             "init" => self.init = value == "1",
@@ -216,6 +276,57 @@ impl Container {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Driver {
+    fn encode(&self) -> String {
+        match self {
+            Self::Native => "native".to_string(),
+            Self::Oci(runtime) => format!("oci {runtime}"),
+            Self::Process => "process".to_string(),
+        }
+    }
+
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        match value.split_once(' ') {
+            None if value == "native" => Ok(Self::Native),
+            None if value == "process" => Ok(Self::Process),
+            Some(("oci", runtime)) => Ok(Self::Oci(runtime.to_string())),
+            _ => Err(FormatError::Value { key: "driver".to_string() }),
+        }
+    }
+}
+
+impl IdMap {
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        let (first, count) =
+            value.split_once(' ').ok_or_else(|| FormatError::Value { key: "id_map".to_string() })?;
+        Ok(Self { first: parse("id_map", first)?, count: parse("id_map", count)? })
+    }
+}
+
+impl Device {
+    /// Permissions (some of `rwm`) TAB target TAB source.
+    fn encode(&self) -> String {
+        let may = [(self.read, 'r'), (self.write, 'w'), (self.mknod, 'm')];
+        let may: String = may.into_iter().filter(|(given, _)| *given).map(|(_, letter)| letter).collect();
+        let target = self.target.replace('%', "%25").replace('\t', "%09");
+        format!("{may}\t{target}\t{}", self.source)
+    }
+
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        let bad = || FormatError::Value { key: "device".to_string() };
+        let mut parts = value.splitn(3, '\t');
+        let mut next = || parts.next().ok_or_else(bad);
+        let (may, target, source) = (next()?, next()?, next()?);
+        Ok(Self {
+            source: source.to_string(),
+            target: target.replace("%09", "\t").replace("%25", "%"),
+            read: may.contains('r'),
+            write: may.contains('w'),
+            mknod: may.contains('m'),
+        })
     }
 }
 

@@ -4,7 +4,8 @@
 
 use batchyard_supervisor::format::{FormatError, from_hex, to_hex};
 use batchyard_supervisor::{
-    Container, ContainerExit, Exit, Mount, MountKind, Started, Task, Ulimit, Why, log_file,
+    Container, ContainerExit, Device, Driver, Exit, IdMap, Mount, MountKind, Started, Task, Ulimit, Why,
+    log_file,
 };
 
 /// A small generator of numbers, the same in every run.
@@ -70,12 +71,15 @@ impl Random {
             readonly_root: self.next(2) == 1,
             mounts: self.list(Self::mount),
             memory_bytes: self.maybe(|r| r.next(u64::MAX)),
+            swap_bytes: self.maybe(|r| r.next(u64::MAX)),
+            swappiness: self.maybe(|r| u32::try_from(r.next(101)).unwrap()),
             cpu_shares: self.next(u64::MAX),
             cpu_quota_milli: self.maybe(|r| r.next(u64::MAX)),
             pids_max: self.maybe(|r| r.next(u64::MAX)),
             privileged: self.next(2) == 1,
             capabilities: self.next(u64::MAX),
             seccomp: self.list(|r| u8::try_from(r.next(256)).unwrap()),
+            devices: self.list(Self::device),
             ulimits: self.list(|r| Ulimit { name: "nofile".into(), soft: r.next(u64::MAX), hard: u64::MAX }),
             shm_bytes: self.next(u64::MAX),
             init: self.next(2) == 1,
@@ -83,6 +87,16 @@ impl Random {
             log: self.text(),
             log_cap: self.next(u64::MAX),
             disk_floor: self.next(u64::MAX),
+        }
+    }
+
+    fn device(&mut self) -> Device {
+        Device {
+            source: self.text(),
+            target: self.text(),
+            read: self.next(2) == 1,
+            write: self.next(2) == 1,
+            mknod: self.next(2) == 1,
         }
     }
 
@@ -95,6 +109,10 @@ impl Random {
             timeout_s: self.maybe(|r| r.next(u64::MAX)),
             stop_grace_s: self.next(u64::MAX),
             wake: self.maybe(Self::text),
+            driver: [Driver::Native, Driver::Process, Driver::Oci(self.text())][self.next(3) as usize]
+                .clone(),
+            network: self.maybe(Self::text),
+            id_map: self.maybe(|r| IdMap { first: r.next(1 << 32) as u32, count: r.next(1 << 32) as u32 }),
             containers: self.list(Self::container),
         }
     }

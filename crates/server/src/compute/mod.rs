@@ -12,7 +12,7 @@ use batchyard_engine::resource::Host;
 use batchyard_engine::{Report, TaskId};
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use spec::{LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
+pub use spec::{DeviceSpec, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
 
 /// Where a backend's reports go. The core commits a report and the stream rows that came with it together.
 pub type Reports = UnboundedSender<ReportEnvelope>;

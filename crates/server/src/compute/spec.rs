@@ -34,6 +34,12 @@ pub struct TaskSpec {
     pub privileged: bool,
     /// `readonlyRootFilesystem`.
     pub readonly_root: bool,
+    /// `linuxParameters.devices`.
+    pub devices: Vec<DeviceSpec>,
+    /// `linuxParameters.maxSwap`, MiB. Absent: no swap.
+    pub max_swap_mib: Option<u32>,
+    /// `linuxParameters.swappiness`.
+    pub swappiness: Option<u32>,
     /// `ulimits`.
     pub ulimits: Vec<UlimitSpec>,
     /// `mountPoints`, each with its volume.
@@ -44,8 +50,29 @@ pub struct TaskSpec {
     pub shm_mib: Option<u32>,
     /// `linuxParameters.initProcessEnabled`.
     pub init: bool,
+    /// `stopTimeout`, seconds. Absent: the backend's usual.
+    pub stop_timeout_s: Option<u32>,
+    /// `ephemeralStorage.sizeInGiB`.
+    pub disk_gib: Option<u32>,
+    /// `repositoryCredentials.credentialsParameter`: the ARN or name of the secret with the registry's login.
+    pub registry_secret: Option<String>,
     /// Where output goes (driver `awslogs`). Absent: output is thrown away.
     pub log: Option<LogTarget>,
+}
+
+/// A device of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// `hostPath`.
+    pub source: String,
+    /// `containerPath`, by default `hostPath`.
+    pub target: String,
+    /// `permissions` holds READ.
+    pub read: bool,
+    /// … WRITE.
+    pub write: bool,
+    /// … MKNOD.
+    pub mknod: bool,
 }
 
 /// A resource limit. Negative numbers mean unlimited, as Docker reads them.
@@ -86,8 +113,8 @@ pub struct TmpfsSpec {
     pub target: String,
     /// `size`, MiB.
     pub size_mib: u32,
-    /// `mountOptions` holds `ro`.
-    pub readonly: bool,
+    /// `mountOptions`.
+    pub options: Vec<String>,
 }
 
 /// Where a container's output is read back.

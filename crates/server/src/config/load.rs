@@ -163,12 +163,15 @@ fn apply_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Se
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(switch) => switch.to_string(),
+            toml::Value::Array(list) if list.iter().all(toml::Value::is_str) => {
+                list.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+            }
             other => {
                 return Err(SettingsError::Invalid {
                     place,
                     name: name.clone(),
                     value: other.to_string(),
-                    problem: "must be a text, a whole number, true or false".into(),
+                    problem: "must be a text, a whole number, true or false, or a list of texts".into(),
                 });
             }
         };

@@ -68,6 +68,20 @@ pub(super) fn connections(text: &str) -> Result<u32, String> {
     whole(text, 1, 1 << 20)
 }
 
+/// Texts separated by commas; an array of texts in the file.
+pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
+    Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+}
+
+/// `name=value` texts separated by commas, in their order.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |part: String| match part.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().into(), value.trim().into())),
+        _ => Err(format!("must be name=value texts, and {part:?} is none")),
+    };
+    list(text)?.into_iter().map(pair).collect()
+}
+
 /// Whole seconds, an hour at most.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     whole(text, 1, 3600).map(Duration::from_secs)

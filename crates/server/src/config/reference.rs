@@ -41,6 +41,8 @@ impl Settings {
         for key in KEYS {
             let default = if key.default.contains([' ', '`']) {
                 key.default.to_owned()
+            } else if key.default.is_empty() {
+                "none".to_owned()
             } else {
                 format!("`{}`", key.default)
             };

@@ -64,6 +64,16 @@ settings! {
     vcpus: Option<u32> = None, "as found", parse::vcpus;
     /// Memory that jobs may use on this machine, in MiB, also more than it has.
     memory_mib: Option<u64> = None, "as found", parse::memory;
+    /// Jobs may ask to be privileged: as good as root on this machine.
+    allow_privileged: bool = true, "true", parse::switch;
+    /// Folders of this machine that jobs may mount, with all below them; `/` is everything.
+    host_volume_roots: Vec<String> = vec!["/".into()], "/", parse::list;
+    /// Devices of this machine that jobs may ask for; `*` at the end stands for anything.
+    allowed_devices: Vec<String> = vec!["*".into()], "*", parse::list;
+    /// Variables that every job gets, as `NAME=value`; those of image and job go before them.
+    job_environment: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    /// Folders of this machine that every job gets, as `/host/path=/path/inside`, or `…=/path/inside:ro`.
+    job_mounts: Vec<(String, String)> = Vec::new(), "", parse::pairs;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
     log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
     /// Free space on the data folder's disk under which output is dropped and counted.

@@ -131,7 +131,10 @@ fn values_that_cannot_be_are_refused_with_their_place() {
         refused("", &[], &[("idle_seconds", "0")]),
         "flags: --idle-seconds = '0': must be a whole number from 1 to 3600"
     );
-    assert!(refused("vcpus = [1]", &[], &[]).contains("must be a text, a whole number, true or false"));
+    assert!(
+        refused("vcpus = [1]", &[], &[])
+            .contains("must be a text, a whole number, true or false, or a list of texts")
+    );
     assert!(refused("host_image = 'yes'", &[], &[]).contains("must be true or false"));
     assert!(refused("log_cap_bytes = '99999999TiB'", &[], &[]).contains("must be a number of bytes"));
     assert!(refused("max_body_bytes = 10", &[], &[]).contains("between 32KiB and 1GiB"));

@@ -12,17 +12,23 @@ pub struct Single<'a> {
     pub name: &'a str,
     /// All that describes it, its task's part included.
     pub container: Cow<'a, ContainerDetail>,
+    /// `stopTimeout`, seconds; only `ecsProperties` has it.
+    pub stop_timeout: Option<i32>,
 }
 
 /// The container of a job; none when its body holds no container at all.
 pub fn single(detail: &JobDetail) -> Option<Single<'_>> {
     if let Some(container) = &detail.container {
-        return Some(Single { name: UNNAMED, container: Cow::Borrowed(container) });
+        return Some(Single { name: UNNAMED, container: Cow::Borrowed(container), stop_timeout: None });
     }
     let task = detail.ecs_properties.as_ref()?.task_properties.as_ref()?.first()?;
     let container = task.containers.as_ref()?.first()?;
     let name = container.name.as_deref().unwrap_or(UNNAMED);
-    Some(Single { name, container: Cow::Owned(as_detail(task, container)) })
+    Some(Single {
+        name,
+        container: Cow::Owned(as_detail(task, container)),
+        stop_timeout: container.stop_timeout,
+    })
 }
 
 /// The container as `container` of a job would show it, with what its task has.

@@ -6,9 +6,9 @@ use super::environment;
 use super::folder::Folder;
 use super::image::Image;
 use super::signal;
-use crate::compute::{MountSpec, TaskSpec, VolumeSource};
+use crate::compute::{DeviceSpec, MountSpec, TaskSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
-use batchyard_supervisor::{Container, Mount, MountKind, Task, Ulimit};
+use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Task, Ulimit};
 
 /// The single container's name (spec jobs §1.4).
 pub const CONTAINER: &str = "default";
@@ -69,12 +69,15 @@ pub fn build(
         scratch: folder.scratch().to_string_lossy().into_owned(),
         readonly_root: spec.readonly_root,
         memory_bytes: Some(u64::from(spec.memory_mib) << 20),
+        swap_bytes: spec.max_swap_mib.map(|mib| u64::from(mib) << 20),
+        swappiness: spec.swappiness,
         cpu_shares: (u64::from(spec.vcpus_milli) * 1024 / 1000).max(2),
         cpu_quota_milli: fargate.then_some(u64::from(spec.vcpus_milli)),
         pids_max: Some(common.pids_max),
         privileged: spec.privileged,
         capabilities: CAPABILITIES.iter().fold(0, |mask, number| mask | 1 << number),
         seccomp: common.seccomp.clone(),
+        devices: devices(spec),
         ulimits: ulimits(spec, common.nofile_hard),
         shm_bytes: spec.shm_mib.map_or(SHM_BYTES, |mib| u64::from(mib) << 20),
         init: spec.init,
@@ -91,8 +94,11 @@ pub fn build(
         attempt: spec.start.attempt,
         cgroup: format!("{}/{task}", common.cgroup),
         timeout_s: spec.start.timeout_s.map(u64::from),
-        stop_grace_s: STOP_GRACE_S,
+        stop_grace_s: spec.stop_timeout_s.map_or(STOP_GRACE_S, u64::from),
         wake: Some(common.wake.clone()),
+        driver: Driver::Native,
+        network: None,
+        id_map: None,
         containers: vec![container],
     })
 }
@@ -118,7 +124,8 @@ fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder) -> Vec<Mount> {
     }
     for tmpfs in &spec.tmpfs {
         let kind = MountKind::Tmpfs(u64::from(tmpfs.size_mib) << 20);
-        own.push(Mount { kind, target: tmpfs.target.clone(), readonly: tmpfs.readonly });
+        let readonly = tmpfs.options.iter().any(|o| o == "ro");
+        own.push(Mount { kind, target: tmpfs.target.clone(), readonly });
     }
     // With a writable root the image's volumes are as good as they are: both go with the attempt.
     for (index, target) in image.volumes.iter().enumerate().filter(|_| spec.readonly_root) {
@@ -147,6 +154,17 @@ fn bind<'s>(mount: &'s MountSpec, folder: &Folder, named: &mut Vec<&'s str>) -> 
 
 fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
+}
+
+fn devices(spec: &TaskSpec) -> Vec<Device> {
+    let device = |d: &DeviceSpec| Device {
+        source: d.source.clone(),
+        target: d.target.clone(),
+        read: d.read,
+        write: d.write,
+        mknod: d.mknod,
+    };
+    spec.devices.iter().map(device).collect()
 }
 
 fn ulimits(spec: &TaskSpec, nofile_hard: u64) -> Vec<Ulimit> {
@@ -230,7 +248,7 @@ mod tests {
             mount(VolumeSource::Host("/srv".into()), "/data/"),
             mount(VolumeSource::Anonymous("v".into()), "/other"),
         ];
-        spec.tmpfs = vec![TmpfsSpec { target: "/data/in".into(), size_mib: 3, readonly: true }];
+        spec.tmpfs = vec![TmpfsSpec { target: "/data/in".into(), size_mib: 3, options: vec!["ro".into()] }];
         spec.readonly_root = true;
         let mask = Mount { kind: MountKind::Mask, target: "/x/y/z/etc".into(), readonly: true };
         let image = Image { masks: vec![mask], volumes: vec!["/data".into(), "/var/lib".into()], ..image() };

@@ -53,11 +53,17 @@ pub fn spec() -> crate::compute::TaskSpec {
         user: None,
         privileged: false,
         readonly_root: false,
+        devices: Vec::new(),
+        max_swap_mib: None,
+        swappiness: None,
         ulimits: Vec::new(),
         mounts: Vec::new(),
         tmpfs: Vec::new(),
         shm_mib: None,
         init: false,
+        stop_timeout_s: None,
+        disk_gib: None,
+        registry_secret: None,
         log: Some(crate::compute::LogTarget { group: "/aws/batch/job".into(), stream: "d/default/1".into() }),
     }
 }
