@@ -40,21 +40,25 @@ fn wake(service: &Arc<Service>, at_ms: u64) {
 
 async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) {
     let task = start.task;
-    match spec(service, start).await {
-        Ok(spec) => compute.start(spec),
+    let text = match spec(service, start).await {
+        // Settings may have changed since the job was submitted.
+        Ok(spec) => match service.permitted.starting(&spec) {
+            Ok(()) => return compute.start(spec),
+            Err(text) => format!("CannotCreateContainerError: {text}"),
+        },
         Err(error) => {
             tracing::error!(%error, %task, "a task can't be made from its job");
-            let text = "CannotStartContainerError: the server could not read the job; its log says why";
-            let default = ContainerExit { name: "default".into(), code: None, oom: false };
-            let exit = TaskExit {
-                why: Why::StartFailed(text.into()),
-                started_ms: None,
-                stopped_ms: clock::wall_ms(),
-                containers: vec![default],
-            };
-            service.core.report(Report::Exited { task, exit }, Vec::new()).await;
+            "CannotStartContainerError: the server could not read the job; its log says why".to_string()
         }
-    }
+    };
+    let default = ContainerExit { name: "default".into(), code: None, oom: false };
+    let exit = TaskExit {
+        why: Why::StartFailed(text.into()),
+        started_ms: None,
+        stopped_ms: clock::wall_ms(),
+        containers: vec![default],
+    };
+    service.core.report(Report::Exited { task, exit }, Vec::new()).await;
 }
 
 /// The whole task, from the order and the job's row.

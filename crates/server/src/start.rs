@@ -8,8 +8,8 @@ mod images;
 
 use crate::api::Service;
 use crate::cli::server::ServerFlags;
-use crate::compute::machine::{Declared, Machine, MachineSettings};
-use crate::compute::{Compute, ReportEnvelope};
+use crate::compute::machine::{Declared, JobDefaults, Machine, MachineSettings};
+use crate::compute::{Compute, Permitted, ReportEnvelope};
 use crate::config::{self, Flags, Settings};
 use crate::core::Core;
 use crate::effects;
@@ -115,7 +115,7 @@ fn open_machine(
     images.collect();
     say("images", &images.describe());
     let (reports, from_machine) = mpsc::unbounded_channel();
-    let machine = Machine::open(&machine_settings(settings, data_dir), Arc::new(images), reports)?;
+    let machine = Machine::open(&machine_settings(settings, data_dir)?, Arc::new(images), reports)?;
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
         say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
@@ -149,7 +149,14 @@ fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> 
     let catalog = Arc::new(Catalog(readers.clone()));
     let stores = LogStores { catalog, writer: Arc::new(core.clone()), events: Events::open(data_dir)? };
     let logs = Logs::start(stores, data_dir, region, account)?;
-    Ok(Service::new(core.clone(), readers, region.clone(), account.clone(), Arc::new(logs)))
+    Ok(Service::new(
+        core.clone(),
+        readers,
+        region.clone(),
+        account.clone(),
+        Arc::new(logs),
+        permitted(settings),
+    ))
 }
 
 /// Says what goes on without a server; with nothing left, no cgroup is left either.
@@ -168,16 +175,29 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
     }
 }
 
-fn machine_settings(settings: &Settings, data_dir: &Path) -> MachineSettings {
-    MachineSettings {
+fn permitted(settings: &Settings) -> Permitted {
+    Permitted {
+        privileged: settings.allow_privileged,
+        volume_roots: settings.host_volume_roots.clone(),
+        devices: settings.allowed_devices.clone(),
+    }
+}
+
+fn machine_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<MachineSettings> {
+    let defaults = JobDefaults::new(&settings.job_environment, &settings.job_mounts);
+    Ok(MachineSettings {
+        permitted: permitted(settings),
+        defaults: defaults.map_err(anyhow::Error::msg)?,
         declared: Declared {
             vcpus_milli: settings.vcpus.map(|v| u64::from(v) * 1000),
             memory_mib: settings.memory_mib,
+            reserved_vcpus: settings.reserved_vcpus,
+            reserved_memory_mib: settings.reserved_memory_mib,
         },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         ..MachineSettings::new(data_dir)
-    }
+    })
 }
 
 fn say(part: &str, what: &str) {

@@ -83,6 +83,31 @@ impl Hierarchies {
     }
 }
 
+/// Makes `cgroup` below `base` with as many of the `wanted` controllers of version 2 as there are.
+///
+/// # Errors
+/// It cannot be made, or has no memory controller though that is wanted.
+pub fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<PathBuf> {
+    let folder = base.join(cgroup);
+    std::fs::create_dir_all(&folder)?;
+    let mut at = base.to_path_buf();
+    for part in Path::new(cgroup) {
+        let control = at.join("cgroup.subtree_control");
+        let enabled = std::fs::read_to_string(&control)?;
+        for name in wanted.iter().filter(|w| !enabled.split_whitespace().any(|e| e == **w)) {
+            if let Err(e) = std::fs::write(&control, format!("+{name}")) {
+                eprintln!("enable {name} in {}: {e}", at.display());
+            }
+        }
+        at.push(part);
+    }
+    if wanted.contains(&"memory") && !folder.join("memory.max").exists() {
+        let _ = std::fs::remove_dir(&folder);
+        return Err(io::Error::other(format!("no memory controller in {}", folder.display())));
+    }
+    Ok(folder)
+}
+
 /// Whether no process is in any of `folders`, nor in a group below.
 pub fn is_empty(folders: &[PathBuf]) -> bool {
     folders.iter().all(|f| processes(f).is_empty())

@@ -143,6 +143,9 @@ pub struct Mount {
 pub enum MountKind {
     /// A folder or file of this host; a missing folder is made.
     Bind(String),
+    /// The same below a folder of this host, out of which no symbolic link leads: the folder, and the path as a job
+    /// names it, which begins with the folder's.
+    BindWithin(String, String),
     /// An empty folder in memory of at most so many bytes (0: the kernel's default).
     Tmpfs(u64),
     /// An empty read-only file over the target, skipped when the target does not exist (masks secrets).
@@ -311,7 +314,7 @@ impl Device {
     fn encode(&self) -> String {
         let may = [(self.read, 'r'), (self.write, 'w'), (self.mknod, 'm')];
         let may: String = may.into_iter().filter(|(given, _)| *given).map(|(_, letter)| letter).collect();
-        let target = self.target.replace('%', "%25").replace('\t', "%09");
+        let target = escape(&self.target);
         format!("{may}\t{target}\t{}", self.source)
     }
 
@@ -322,7 +325,7 @@ impl Device {
         let (may, target, source) = (next()?, next()?, next()?);
         Ok(Self {
             source: source.to_string(),
-            target: target.replace("%09", "\t").replace("%25", "%"),
+            target: unescape(target),
             read: may.contains('r'),
             write: may.contains('w'),
             mknod: may.contains('m'),
@@ -335,11 +338,12 @@ impl Mount {
     fn encode(&self) -> String {
         let (kind, source) = match &self.kind {
             MountKind::Bind(source) => ("bind", source.clone()),
+            MountKind::BindWithin(root, source) => ("bind_within", format!("{}\t{source}", escape(root))),
             MountKind::Tmpfs(size) => ("tmpfs", size.to_string()),
             MountKind::Mask => ("mask", String::new()),
         };
         let mode = if self.readonly { "ro" } else { "rw" };
-        let target = self.target.replace('%', "%25").replace('\t', "%09");
+        let target = escape(&self.target);
         format!("{mode}\t{kind}\t{target}\t{source}")
     }
 
@@ -350,13 +354,26 @@ impl Mount {
         let (mode, kind, target, source) = (next()?, next()?, next()?, next()?);
         let kind = match kind {
             "bind" => MountKind::Bind(source.to_string()),
+            "bind_within" => {
+                let (root, source) = source.split_once('\t').ok_or_else(bad)?;
+                MountKind::BindWithin(unescape(root), source.to_string())
+            }
             "tmpfs" => MountKind::Tmpfs(parse("mount", source)?),
             "mask" => MountKind::Mask,
             _ => return Err(bad()),
         };
-        let target = target.replace("%09", "\t").replace("%25", "%");
+        let target = unescape(target);
         Ok(Self { kind, target, readonly: mode == "ro" })
     }
+}
+
+/// A text without tabs, which part the texts of a line.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('\t', "%09")
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("%09", "\t").replace("%25", "%")
 }
 
 impl Ulimit {

@@ -50,9 +50,10 @@ impl Random {
     }
 
     fn mount(&mut self) -> Mount {
-        let kind = match self.next(3) {
+        let kind = match self.next(4) {
             0 => MountKind::Bind(self.text()),
-            1 => MountKind::Tmpfs(self.next(u64::MAX)),
+            1 => MountKind::BindWithin(self.text(), self.text()),
+            2 => MountKind::Tmpfs(self.next(u64::MAX)),
             _ => MountKind::Mask,
         };
         Mount { kind, target: self.text(), readonly: self.next(2) == 1 }

@@ -4,6 +4,7 @@
 
 use super::known::{Definition, Known, Queue};
 use super::{input, job_definitions};
+use crate::compute::Permitted;
 use crate::core::Core;
 use crate::error::{ApiError, ErrorKind};
 use crate::http::{Api, Call, Operation};
@@ -31,6 +32,8 @@ pub struct Service {
     pub region: String,
     /// The account that ARNs name.
     pub account: String,
+    /// What jobs may have of this machine.
+    pub permitted: Permitted,
     pub(super) known: Known,
     names: Mutex<Names>,
     logs: Arc<Logs>,
@@ -54,8 +57,16 @@ pub struct EnvironmentName {
 
 impl Service {
     /// The API over this core and store.
-    pub fn new(core: Core, readers: Readers, region: String, account: String, logs: Arc<Logs>) -> Self {
-        Self { core, readers, region, account, known: Known::default(), names: Mutex::default(), logs }
+    pub fn new(
+        core: Core,
+        readers: Readers,
+        region: String,
+        account: String,
+        logs: Arc<Logs>,
+        permitted: Permitted,
+    ) -> Self {
+        let (known, names) = (Known::default(), Mutex::default());
+        Self { core, readers, region, account, permitted, known, names, logs }
     }
 
     /// The name of a queue, also of one that is gone.

@@ -5,6 +5,7 @@
 //! what a result means (the engine), which rows exist (the store).
 
 pub mod machine;
+pub mod permitted;
 pub mod spec;
 
 use crate::store::LogStreamRow;
@@ -12,6 +13,7 @@ use batchyard_engine::resource::Host;
 use batchyard_engine::{Report, TaskId};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use permitted::Permitted;
 pub use spec::{DeviceSpec, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
 
 /// Where a backend's reports go. The core commits a report and the stream rows that came with it together.

@@ -41,6 +41,11 @@ pub(super) fn vcpus(text: &str) -> Result<Option<u32>, String> {
     whole(text, 1, 1 << 20).map(Some)
 }
 
+/// A number of things, perhaps none.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    whole(text, 0, 1 << 20)
+}
+
 /// Mebibytes.
 pub(super) fn memory(text: &str) -> Result<Option<u64>, String> {
     whole(text, 4, 1 << 40).map(Some)

@@ -64,6 +64,10 @@ settings! {
     vcpus: Option<u32> = None, "as found", parse::vcpus;
     /// Memory that jobs may use on this machine, in MiB, also more than it has.
     memory_mib: Option<u64> = None, "as found", parse::memory;
+    /// vCPUs kept for this machine itself: all jobs together get no more than the others, and at least one.
+    reserved_vcpus: u32 = 0, "0", parse::count;
+    /// Memory kept for this machine itself, in MiB: all jobs together get no more than the rest, whatever is declared.
+    reserved_memory_mib: Option<u64> = None, "a twentieth, at least 128 and at most 1024", parse::memory;
     /// Jobs may ask to be privileged: as good as root on this machine.
     allow_privileged: bool = true, "true", parse::switch;
     /// Folders of this machine that jobs may mount, with all below them; `/` is everything.

@@ -12,7 +12,6 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use std::fmt::Display;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ impl Limits {
         }
         let mut last = None;
         for base in found.v2_bases(mount) {
-            match make_below(&base, &task.cgroup, &wanted) {
+            match cgroup::make_below(&base, &task.cgroup, &wanted) {
                 Ok(folder) => {
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                     let fd = rustix::fs::open(&folder, flags, Mode::empty()).during("open the cgroup")?;
@@ -259,30 +258,8 @@ impl Limits {
     }
 }
 
-/// Makes `cgroup` below `base` with as many of the `wanted` controllers as there are.
-fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<PathBuf> {
-    let folder = base.join(cgroup);
-    std::fs::create_dir_all(&folder)?;
-    let mut at = base.to_path_buf();
-    for part in Path::new(cgroup) {
-        let control = at.join("cgroup.subtree_control");
-        let enabled = std::fs::read_to_string(&control)?;
-        for name in wanted.iter().filter(|w| !enabled.split_whitespace().any(|e| e == **w)) {
-            if let Err(e) = std::fs::write(&control, format!("+{name}")) {
-                eprintln!("enable {name} in {}: {e}", at.display());
-            }
-        }
-        at.push(part);
-    }
-    if wanted.contains(&"memory") && !folder.join("memory.max").exists() {
-        let _ = std::fs::remove_dir(&folder);
-        return Err(io::Error::other(format!("no memory controller in {}", folder.display())));
-    }
-    Ok(folder)
-}
-
 fn write(file: &Path, value: impl Display) -> Result<(), Fail> {
-    use io::Write;
+    use std::io::Write;
     let text = value.to_string();
     let opened = std::fs::OpenOptions::new().write(true).open(file);
     opened

@@ -44,6 +44,7 @@ impl Service {
             let id = ids::JobId::whole(ids::Uuid::from_u128(uuid.as_u128()));
             let arn = Arn::job(&self.region, &self.account, id).to_string();
             let mut merged = submission::merged(&input, &definition)?;
+            self.permit(&merged.detail)?;
             merged.detail.job_arn = Some(arn.clone());
             merged.detail.job_definition = Some(definition.arn.clone());
             merged.detail.job_queue = Some(queue.arn.clone());
@@ -88,6 +89,12 @@ impl Service {
         }
         let queue = self.queue(&reference.name).await?.ok_or_else(missing)?;
         Ok((reference.name, queue))
+    }
+
+    /// Holds the job to what the administrator lets jobs have.
+    fn permit(&self, detail: &JobDetail) -> Result<(), ApiError> {
+        let single = super::single(detail).ok_or_else(ApiError::server)?;
+        self.permitted.submitted(&single.container).map_err(ApiError::client)
     }
 
     /// The definition's tags as they are now: they can be changed after its registration.

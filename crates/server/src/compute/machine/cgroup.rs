@@ -4,6 +4,7 @@
 
 use batchyard_supervisor::cgroup::{self, Hierarchies};
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,36 @@ pub fn remove_empty(cgroup: &str) {
 pub fn remove_alone(cgroup: &str) {
     for folder in folders(cgroup) {
         let _ = fs::remove_dir(folder);
+    }
+}
+
+/// Keeps something of this machine from all jobs together, whatever capacity is declared: makes the group above theirs
+/// with limits. Memory in bytes; processors in thousandths, none for no limit.
+///
+/// # Errors
+/// No hierarchy lets it; jobs are limited one by one all the same.
+pub fn bound_all(cgroup: &str, memory: u64, processors_milli: Option<u64>) -> io::Result<()> {
+    const PERIOD_US: u64 = 100_000;
+    let found = Hierarchies::read()?;
+    let quota_us = processors_milli.map(|milli| (milli * PERIOD_US / 1000).max(1000));
+    let v1 = |name: &str| found.v1.iter().find(|(n, _)| *n == name).map(|(_, mount)| mount.join(cgroup));
+    if let Some(folder) = v1("memory") {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("memory.limit_in_bytes"), memory.to_string())?;
+    }
+    if let (Some(folder), Some(quota_us)) = (v1("cpu"), quota_us) {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("cpu.cfs_quota_us"), quota_us.to_string())?;
+    }
+    let (Some(mount), None) = (&found.v2, v1("memory")) else { return Ok(()) };
+    let made =
+        found.v2_bases(mount).into_iter().map(|base| cgroup::make_below(&base, cgroup, &["memory", "cpu"]));
+    let folder =
+        made.reduce(|first, next| first.or(next)).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
+    fs::write(folder.join("memory.max"), memory.to_string())?;
+    match quota_us {
+        Some(quota_us) => fs::write(folder.join("cpu.max"), format!("{quota_us} {PERIOD_US}")),
+        None => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The environment of a container: the image's, under the job's, under what Batch and the ECS agent set.
+//! The environment of a container: the administrator's, under the image's, under the job's, under what Batch and the ECS agent set.
 //!
 //! Spec jobs §10. Never here: substitution of parameters (done before).
 
@@ -10,10 +10,13 @@ use batchyard_engine::resource::Platform;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `NAME=value` texts, each name once. What Batch sets cannot be overridden.
-pub fn build(spec: &TaskSpec, image: &Image, hostname: &str) -> Vec<String> {
+pub fn build(spec: &TaskSpec, image: &Image, hostname: &str, defaults: &[(String, String)]) -> Vec<String> {
     let mut variables: Vec<(String, String)> = Vec::new();
     set(&mut variables, "PATH", PATH);
     set(&mut variables, "HOSTNAME", hostname);
+    for (name, value) in defaults {
+        set(&mut variables, name, value);
+    }
     for text in &image.env {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         set(&mut variables, name, value);
@@ -66,7 +69,7 @@ mod tests {
         let own = [("A", "job"), ("AWS_BATCH_JOB_ID", "forged"), ("B", "x=y"), ("", "no"), ("C=", "no")];
         spec.environment = own.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
         let image = Image { env: vec!["A=image".into(), "PATH=/img".into()], ..Image::default() };
-        let env = build(&spec, &image, "here");
+        let env = build(&spec, &image, "here", &[("PATH".into(), "/default".into())]);
         assert_eq!(value(&env, "A"), ["job"]);
         assert_eq!(value(&env, "B"), ["x=y"]);
         assert_eq!(value(&env, "PATH"), ["/img"]);
@@ -83,7 +86,7 @@ mod tests {
         let mut spec = spec();
         spec.platform = Platform::Fargate;
         spec.environment = vec![("AWS_REGION".into(), "mine".into())];
-        let env = build(&spec, &Image::default(), "here");
+        let env = build(&spec, &Image::default(), "here", &[]);
         assert_eq!(value(&env, "AWS_EXECUTION_ENV"), ["AWS_ECS_FARGATE"]);
         assert_eq!(
             (value(&env, "AWS_REGION"), value(&env, "AWS_DEFAULT_REGION")),

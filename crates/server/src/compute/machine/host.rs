@@ -20,6 +20,10 @@ pub struct Declared {
     pub vcpus_milli: Option<u64>,
     /// Memory for jobs, MiB; may be more than there is.
     pub memory_mib: Option<u64>,
+    /// vCPUs that stay with the host.
+    pub reserved_vcpus: u32,
+    /// Memory that stays with the host, MiB; absent: a twentieth, at least 128 MiB and at most 1 GiB.
+    pub reserved_memory_mib: Option<u64>,
 }
 
 /// The facts of this machine.
@@ -29,11 +33,11 @@ pub struct Declared {
 pub fn facts(data: &Path, declared: Declared) -> io::Result<Host> {
     let vcpus_milli = match declared.vcpus_milli {
         Some(vcpus) => vcpus,
-        None => std::thread::available_parallelism().map_or(1, |n| n.get() as u64) * 1000,
+        None => processors_milli(declared),
     };
     let memory_mib = match declared.memory_mib {
         Some(memory) => memory,
-        None => usable_mib(found_bytes()? >> 20),
+        None => memory_mib(declared)?,
     };
     Ok(Host {
         id: THIS_HOST,
@@ -44,9 +48,23 @@ pub fn facts(data: &Path, declared: Declared) -> io::Result<Host> {
     })
 }
 
-/// What is left for jobs of the memory found: a twentieth, at least 128 MiB and at most 1 GiB, stays with the system.
-fn usable_mib(total_mib: u64) -> u64 {
-    total_mib.saturating_sub((total_mib / 20).clamp(128, 1024))
+/// Processors of this machine that are for jobs, in thousandths: at least one.
+pub fn processors_milli(declared: Declared) -> u64 {
+    let found = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    found.saturating_sub(declared.reserved_vcpus.into()).max(1) * 1000
+}
+
+/// Memory of this machine that is for jobs, MiB.
+///
+/// # Errors
+/// It cannot be read.
+pub fn memory_mib(declared: Declared) -> io::Result<u64> {
+    Ok(usable_mib(found_bytes()? >> 20, declared.reserved_memory_mib))
+}
+
+/// What is left for jobs of the memory found.
+fn usable_mib(total_mib: u64, reserved: Option<u64>) -> u64 {
+    total_mib.saturating_sub(reserved.unwrap_or((total_mib / 20).clamp(128, 1024)))
 }
 
 /// `i-` and 17 hexadecimal digits that are the same after every start. A digest, because the machine id itself is not
@@ -95,7 +113,8 @@ mod tests {
     #[test]
     fn declared_capacity_wins_over_what_is_there() {
         let data = TempFolder::new();
-        let declared = Declared { vcpus_milli: Some(512_500), memory_mib: Some(1 << 24) };
+        let declared =
+            Declared { vcpus_milli: Some(512_500), memory_mib: Some(1 << 24), ..Declared::default() };
         let host = facts(data.path(), declared).expect("facts");
         assert_eq!((host.vcpus_milli, host.memory_mib), (512_500, 1 << 24));
         let found = facts(data.path(), Declared::default()).expect("facts");
@@ -121,9 +140,10 @@ mod tests {
 
     #[test]
     fn the_system_keeps_a_little() {
-        assert_eq!(usable_mib(1000), 872);
-        assert_eq!(usable_mib(100_000), 98_976);
-        assert_eq!(usable_mib(64), 0);
+        assert_eq!(usable_mib(1000, None), 872);
+        assert_eq!(usable_mib(100_000, None), 98_976);
+        assert_eq!(usable_mib(64, None), 0);
+        assert_eq!(usable_mib(1000, Some(300)), 700);
         assert_eq!(meminfo_total("MemFree: 1 kB\nMemTotal:       2048 kB\n"), Some(2 << 20));
     }
 }

@@ -31,9 +31,10 @@ mod tests;
 
 pub use host::Declared;
 pub use image::{Image, Images, cannot_pull};
+pub use task::JobDefaults;
 
 use crate::clock::wall_ms;
-use crate::compute::{Compute, Reports, TaskSpec};
+use crate::compute::{Compute, Permitted, Reports, TaskSpec};
 use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
@@ -71,6 +72,10 @@ pub struct MachineSettings {
     pub log_cap: u64,
     /// Free bytes on the disk of the logs under which lines are dropped.
     pub disk_floor: u64,
+    /// What jobs may have of this machine.
+    pub permitted: Permitted,
+    /// What every job gets.
+    pub defaults: JobDefaults,
 }
 
 impl MachineSettings {
@@ -83,6 +88,8 @@ impl MachineSettings {
             pids_max: 32_768,
             log_cap: 4 << 30,
             disk_floor: 256 << 20,
+            permitted: Permitted::default(),
+            defaults: JobDefaults::default(),
         }
     }
 }
@@ -122,8 +129,11 @@ impl Machine {
             log_cap: settings.log_cap,
             disk_floor: settings.disk_floor,
             nofile_hard: raise_open_files(),
+            permitted: settings.permitted.clone(),
+            defaults: settings.defaults.clone(),
         };
         let host = host::facts(&data, settings.declared)?;
+        bound_jobs(&common.cgroup, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
         let attempts =
@@ -212,6 +222,17 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.background.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// What is kept for the host is kept from all jobs together. Without control groups there is no such limit; each job's
+/// own then says so at its start.
+fn bound_jobs(cgroup: &str, declared: Declared) -> io::Result<()> {
+    let memory = host::memory_mib(declared)? << 20;
+    let processors = (declared.reserved_vcpus > 0).then(|| host::processors_milli(declared));
+    if let Err(error) = cgroup::bound_all(cgroup, memory, processors) {
+        tracing::warn!(%error, "memory and processors kept for this machine are not kept from jobs together");
+    }
+    Ok(())
 }
 
 /// Servers over different data folders have cgroups of their own, so that none clears another's.

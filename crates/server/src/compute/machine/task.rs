@@ -6,7 +6,7 @@ use super::environment;
 use super::folder::Folder;
 use super::image::Image;
 use super::signal;
-use crate::compute::{DeviceSpec, MountSpec, TaskSpec, VolumeSource};
+use crate::compute::{DeviceSpec, MountSpec, Permitted, TaskSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
 use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Task, Ulimit};
 
@@ -42,6 +42,40 @@ pub struct Common {
     pub disk_floor: u64,
     /// The server's own hard limit of open files, which a container's cannot pass.
     pub nofile_hard: u64,
+    /// What jobs may have of this machine.
+    pub permitted: Permitted,
+    /// What the administrator gives every job.
+    pub defaults: JobDefaults,
+}
+
+/// What every job of this machine gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobDefaults {
+    /// Variables; those of image and job go before them.
+    pub environment: Vec<(String, String)>,
+    /// Folders of this machine, where they are mounted, and whether read-only. A mount point of the job goes before them.
+    pub mounts: Vec<(String, String, bool)>,
+}
+
+impl JobDefaults {
+    /// Out of the settings `job_environment` and `job_mounts`.
+    ///
+    /// # Errors
+    /// A mount that is no pair of absolute paths.
+    pub fn new(environment: &[(String, String)], mounts: &[(String, String)]) -> Result<Self, String> {
+        let mount = |(source, target): &(String, String)| {
+            let (path, readonly) = match target.strip_suffix(":ro") {
+                Some(path) => (path, true),
+                None => (target.as_str(), false),
+            };
+            if source.starts_with('/') && path.starts_with('/') {
+                return Ok((source.clone(), path.to_string(), readonly));
+            }
+            Err(format!("job_mounts: {source}={target} must be two absolute paths, such as /data=/data:ro"))
+        };
+        let mounts = mounts.iter().map(mount).collect::<Result<_, _>>()?;
+        Ok(Self { environment: environment.to_vec(), mounts })
+    }
 }
 
 /// The task file of a task. `log` is the log file's path, empty for none.
@@ -60,8 +94,8 @@ pub fn build(
     let container = Container {
         name: CONTAINER.to_string(),
         essential: true,
-        env: environment::build(spec, &image, &common.hostname),
-        mounts: mounts(spec, &image, folder),
+        env: environment::build(spec, &image, &common.hostname, &common.defaults.environment),
+        mounts: mounts(spec, &image, folder, common),
         argv: argv(spec, image.entrypoint, image.cmd)?,
         cwd: image.working_dir,
         user: spec.user.clone().unwrap_or(image.user),
@@ -116,16 +150,22 @@ fn argv(spec: &TaskSpec, entrypoint: Vec<String>, cmd: Vec<String>) -> Result<Ve
 }
 
 /// Masks, then what the job mounts, outer paths before what lies inside of them.
-fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder) -> Vec<Mount> {
+fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder, common: &Common) -> Vec<Mount> {
     let mut named: Vec<&str> = Vec::new();
     let mut own: Vec<Mount> = Vec::new();
     for mount in &spec.mounts {
-        own.push(bind(mount, folder, &mut named));
+        own.push(bind(mount, folder, &common.permitted, &mut named));
     }
     for tmpfs in &spec.tmpfs {
         let kind = MountKind::Tmpfs(u64::from(tmpfs.size_mib) << 20);
         let readonly = tmpfs.options.iter().any(|o| o == "ro");
         own.push(Mount { kind, target: tmpfs.target.clone(), readonly });
+    }
+    for (source, target, readonly) in &common.defaults.mounts {
+        if own.iter().all(|mount| trimmed(&mount.target) != trimmed(target)) {
+            let kind = MountKind::Bind(source.clone());
+            own.push(Mount { kind, target: target.clone(), readonly: *readonly });
+        }
     }
     // With a writable root the image's volumes are as good as they are: both go with the attempt.
     for (index, target) in image.volumes.iter().enumerate().filter(|_| spec.readonly_root) {
@@ -138,18 +178,21 @@ fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder) -> Vec<Mount> {
     image.masks.iter().cloned().chain(own).collect()
 }
 
-fn bind<'s>(mount: &'s MountSpec, folder: &Folder, named: &mut Vec<&'s str>) -> Mount {
-    let source = match &mount.source {
-        VolumeSource::Host(path) => path.clone(),
+fn bind<'s>(mount: &'s MountSpec, folder: &Folder, permitted: &Permitted, named: &mut Vec<&'s str>) -> Mount {
+    let kind = match &mount.source {
+        VolumeSource::Host(path) => match permitted.root_of(path) {
+            None | Some("/") => MountKind::Bind(path.clone()),
+            Some(root) => MountKind::BindWithin(root.to_string(), path.clone()),
+        },
         VolumeSource::Anonymous(name) => {
             let index = named.iter().position(|known| known == name).unwrap_or_else(|| {
                 named.push(name);
                 named.len() - 1
             });
-            folder.volume(index).to_string_lossy().into_owned()
+            MountKind::Bind(folder.volume(index).to_string_lossy().into_owned())
         }
     };
-    Mount { kind: MountKind::Bind(source), target: mount.target.clone(), readonly: mount.readonly }
+    Mount { kind, target: mount.target.clone(), readonly: mount.readonly }
 }
 
 fn trimmed(path: &str) -> &str {
@@ -258,6 +301,41 @@ mod tests {
         assert_eq!(mounts[3].kind, MountKind::Tmpfs(3 << 20));
         assert_eq!(mounts[2].kind, mounts[5].kind, "one volume mounted twice");
         assert_ne!(mounts[4].kind, mounts[5].kind);
+    }
+
+    #[test]
+    fn what_the_administrator_gives_every_job_is_there_unless_the_job_has_it() {
+        let mounts = [("/cache".to_string(), "/cache:ro".to_string()), ("/srv".into(), "/data".into())];
+        let defaults = JobDefaults::new(&[("PROXY".into(), "here".into())], &mounts).expect("defaults");
+        let common = Common { defaults, ..Common::default() };
+        let mut spec = spec();
+        spec.mounts = vec![MountSpec {
+            source: VolumeSource::Host("/mine".into()),
+            target: "/data/".into(),
+            readonly: false,
+        }];
+        let folder = Folder::of(Path::new("/a"), spec.start.task);
+        let task = build(&spec, image(), &common, &folder, String::new()).expect("a task");
+        let container = &task.containers[0];
+        assert!(container.env.contains(&"PROXY=here".to_string()));
+        let mounts: Vec<_> = container.mounts.iter().map(|m| (m.target.as_str(), m.readonly)).collect();
+        assert_eq!(mounts, [("/data/", false), ("/cache", true)]);
+        for bad in ["relative", ":ro", ""] {
+            assert!(JobDefaults::new(&[], &[("/a".into(), bad.into())]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_below_a_permitted_one_is_bound_within_it() {
+        let permitted = Permitted { volume_roots: vec!["/data".into()], ..Permitted::default() };
+        let common = Common { permitted, ..Common::default() };
+        let mut spec = spec();
+        let source = VolumeSource::Host("/data/a".into());
+        spec.mounts = vec![MountSpec { source, target: "/x".into(), readonly: false }];
+        let folder = Folder::of(Path::new("/a"), spec.start.task);
+        let task = build(&spec, image(), &common, &folder, String::new()).expect("a task");
+        let kind = MountKind::BindWithin("/data".into(), "/data/a".into());
+        assert_eq!(task.containers[0].mounts[0].kind, kind);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use super::Plan;
 use super::hide::{empty_folder, is_folder, present};
-use super::place::{Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy_host, filesystem, restrict};
+use super::place::{
+    Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, copy_host, filesystem, restrict,
+};
 use crate::run::fail::{During, Fail};
 use batchyard_supervisor::{Container, Mount, MountKind};
 use rustix::fd::OwnedFd;
@@ -47,6 +49,7 @@ pub fn mount_all(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         }
         match &mount.kind {
             MountKind::Bind(source) => bind(root, mount, source, plan)?,
+            MountKind::BindWithin(folder, source) => bind_within(root, mount, folder, source, plan)?,
             MountKind::Tmpfs(size) => tmpfs(root, mount, *size)?,
             MountKind::Mask => mask(root, &mount.target)?,
         }
@@ -63,16 +66,37 @@ fn bind(root: &Root, mount: &Mount, source: &str, plan: &Plan<'_>) -> Result<(),
         std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
     }
     let tree = copy_host(source, true).during(during)?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&tree).during(during)?.st_mode);
+    put_bind(root, mount, &tree, source, plan)
+}
+
+/// The path is looked up by the kernel as if the folder were the root: what jobs put into shared folders leads nowhere
+/// else.
+fn bind_within(root: &Root, mount: &Mount, folder: &str, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
+    let during = format_args!("mount {source} to {}", mount.target);
+    let folder = folder.trim_end_matches('/');
+    let Some(below) = source.strip_prefix(folder).filter(|b| b.is_empty() || b.starts_with('/')) else {
+        return Err(Fail::runtime(format_args!("{during}: it is not in {folder}")));
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = if folder.is_empty() { "/" } else { folder };
+    let top = rustix::fs::open(top, flags, Mode::empty()).during(format_args!("open {folder}"))?;
+    let found = Root { fd: top }.make(below, Kind::Dir).during(during)?;
+    let tree = copy(&found, "", true).during(during)?;
+    put_bind(root, mount, &tree, source, plan)
+}
+
+fn put_bind(root: &Root, mount: &Mount, tree: &OwnedFd, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
+    let during = format_args!("mount {source} to {}", mount.target);
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(tree).during(during)?.st_mode);
     let mut attributes = MountAttrFlags::empty();
     attributes.set(RDONLY, mount.readonly);
     // Without a fence around devices, a device file in a shared folder must not be one. One that is named may.
     let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
     attributes.set(NODEV, !plan.devices_fenced && !plan.container.privileged && !device);
     if !attributes.is_empty() {
-        restrict(&tree, true, attributes).during(during)?;
+        restrict(tree, true, attributes).during(during)?;
     }
-    put(root, mount, &tree, if kind == FileType::Directory { Kind::Dir } else { Kind::File })
+    put(root, mount, tree, if kind == FileType::Directory { Kind::Dir } else { Kind::File })
 }
 
 fn tmpfs(root: &Root, mount: &Mount, size: u64) -> Result<(), Fail> {
