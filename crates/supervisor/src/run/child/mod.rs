@@ -80,7 +80,7 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
         join(&group(folder)?)?;
     }
     let late = plan.join_late.map(group).transpose()?;
-    let root = root::mount(c)?;
+    let root = root::mount(c, plan.devices_fenced)?;
     pseudo::mount(&root, plan)?;
     mounts::copy_host_files(&root, c)?;
     mounts::mount_all(&root, plan)?;
@@ -129,7 +129,7 @@ pub fn try_root(scratch: &str) -> Result<(), Fail> {
         join_late: None,
         devices_fenced: false,
     };
-    let root = root::mount(&c)?;
+    let root = root::mount(&c, false)?;
     pseudo::mount(&root, &plan)?;
     hide::hide(&root)?;
     root::enter(&root, true)

@@ -12,8 +12,9 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::ffi::CString;
 
-/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`].
-pub fn mount(c: &Container) -> Result<Root, Fail> {
+/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`]. Device
+/// files in it are devices only where which of them can be opened is `fenced` (or everything may be).
+pub fn mount(c: &Container, fenced: bool) -> Result<Root, Fail> {
     if c.layers.is_empty() {
         return Err(Fail::runtime("the image has no layer"));
     }
@@ -28,16 +29,15 @@ pub fn mount(c: &Container) -> Result<Root, Fail> {
         rustix::fs::symlinkat(layer.as_str(), CWD, format!("l{i}")).during("link a layer")?;
     }
     let lower: Vec<String> = (0..c.layers.len()).rev().map(|i| format!("l{i}")).collect();
-    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c)?;
+    let flags = if c.privileged || fenced { MountFlags::empty() } else { MountFlags::NODEV };
+    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c, flags)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Through its path: the working folder is what the root covers now.
     let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;
     Ok(Root { fd })
 }
 
-fn overlay(options: &str, c: &Container) -> Result<(), Fail> {
-    // A device file in an image must not be one. (Privileged containers may make their own anyway.)
-    let flags = if c.privileged { MountFlags::empty() } else { MountFlags::NODEV };
+fn overlay(options: &str, c: &Container, flags: MountFlags) -> Result<(), Fail> {
     let data = |text: String| CString::new(text).map_err(|_| Fail::runtime("a layer's path holds a NUL"));
     // Nobody reads the upper folder after a crash, so nothing in it needs syncing. Kernels before 5.10 don't know that.
     let volatile = data(format!("{options},volatile"))?;
