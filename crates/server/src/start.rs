@@ -176,6 +176,8 @@ fn machine_settings(settings: &Settings, data_dir: &Path) -> MachineSettings {
         },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
+        user_namespaces: settings.user_namespaces,
+        user_namespace_ids: settings.user_namespace_ids,
         ..MachineSettings::new(data_dir)
     }
 }

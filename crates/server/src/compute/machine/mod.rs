@@ -13,6 +13,7 @@ pub mod in_use;
 pub mod program;
 pub mod seccomp;
 pub mod streams;
+pub mod users;
 
 mod attempt;
 mod environment;
@@ -51,6 +52,7 @@ use task::Common;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tracked::TrackedTasks;
+use users::{UserNamespaces, Users};
 use work::{Op, Workers};
 
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
@@ -71,6 +73,10 @@ pub struct MachineSettings {
     pub log_cap: u64,
     /// Free bytes on the disk of the logs under which lines are dropped.
     pub disk_floor: u64,
+    /// Who gets a user namespace.
+    pub user_namespaces: UserNamespaces,
+    /// This host's id of root in user namespaces.
+    pub user_namespace_ids: u32,
 }
 
 impl MachineSettings {
@@ -83,6 +89,8 @@ impl MachineSettings {
             pids_max: 32_768,
             log_cap: 4 << 30,
             disk_floor: 256 << 20,
+            user_namespaces: UserNamespaces::Off,
+            user_namespace_ids: 0,
         }
     }
 }
@@ -122,6 +130,7 @@ impl Machine {
             log_cap: settings.log_cap,
             disk_floor: settings.disk_floor,
             nofile_hard: raise_open_files(),
+            users: Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &run)?,
         };
         let host = host::facts(&data, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
