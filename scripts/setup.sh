@@ -26,7 +26,11 @@ aws_version_2() {
 install_packages() {
     local missing
     missing=$(apt_missing)
-    if [[ $1 = all || $1 = full ]] && ! aws_version_2; then missing="$missing awscli"; fi
+    if [[ $1 = all || $1 = full ]]; then
+        aws_version_2 || missing="$missing awscli"
+        # What native containers are compared with.
+        command -v runc >/dev/null || missing="$missing runc"
+    fi
     missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || die "please install: $missing"

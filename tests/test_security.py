@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import leaks
+from support.server import USER_NAMESPACES
 from support.wait import until
 
 # Docker's default capabilities, by their numbers in linux/capability.h.
@@ -171,6 +172,7 @@ def test_a_link_in_a_volume_does_not_lead_a_mount_out(server, shared_folder, tmp
     assert list(outside.iterdir()) == [], "nothing was made or mounted where the link leads"
 
 
+@pytest.mark.skipif(USER_NAMESPACES == "all", reason="privileged and a user namespace exclude each other: test_security_users")
 def test_privileged_has_what_the_host_can_give(server):
     job = server.succeed(server.shell("grep ^Cap /proc/self/status; mount -t tmpfs none /mnt && echo mounted", privileged=True))
     lines = server.log_of(job)

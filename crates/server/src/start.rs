@@ -196,6 +196,8 @@ fn machine_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<Mach
         },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
+        user_namespaces: settings.user_namespaces,
+        user_namespace_ids: settings.user_namespace_ids,
         ..MachineSettings::new(data_dir)
     })
 }

@@ -5,6 +5,7 @@
 
 mod common;
 
+use batchyard_supervisor::IdMap;
 use common::Lab;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -44,18 +45,23 @@ fn noop() {
         bundle(&lab);
     }
     let rounds = 200;
-    let (mut raw, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut raw, mut ours, mut mapped, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         sample(&mut raw, || assert!(Command::new(lab.rootfs.join("bin/true")).status().unwrap().success()));
-        lab.prepare(&task);
-        let mut supervisor = None;
-        sample(&mut ours, || {
-            let started = supervisor.insert(lab.spawn());
-            while !lab.attempt.join("exit").exists() && started.try_wait().unwrap().is_none() {
-                std::thread::sleep(Duration::from_micros(100));
-            }
-        });
-        assert!(supervisor.unwrap().wait().unwrap().success());
+        for (map, times) in
+            [(None, &mut ours), (Some(IdMap { first: 1_879_048_192, count: 65_536 }), &mut mapped)]
+        {
+            task.id_map = map;
+            lab.prepare(&task);
+            let mut supervisor = None;
+            sample(times, || {
+                let started = supervisor.insert(lab.spawn());
+                while !lab.attempt.join("exit").exists() && started.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+            });
+            assert!(supervisor.unwrap().wait().unwrap().success());
+        }
         if runc {
             let mut command = Command::new("runc");
             command.args(["run", "-b", lab.dir.to_str().unwrap(), &lab.cgroup.replace('/', "-")]);
@@ -63,9 +69,12 @@ fn noop() {
             sample(&mut theirs, || assert!(command.status().unwrap().success()));
         }
     }
-    for (name, mut times) in
-        [("raw spawn", raw), ("supervisor, spawn to exit record", ours), ("runc run", theirs)]
-    {
+    for (name, mut times) in [
+        ("raw spawn", raw),
+        ("supervisor, spawn to exit record", ours),
+        ("the same in a user namespace", mapped),
+        ("runc run", theirs),
+    ] {
         times.sort();
         if let (Some(min), Some(half), Some(most)) =
             (times.first(), times.get(times.len() / 2), times.get(times.len() * 9 / 10))

@@ -104,6 +104,9 @@ fn judge_probe(text: &str, program: &str) -> Vec<Finding> {
                 findings.push(Finding::ok("cgroup", format!("version {found}")));
             }
             (_, None) => findings.push(Finding::ok(&key.replace('_', " "), value)),
+            ("user_namespaces", Some(_)) => {
+                findings.push(Finding::warn("user namespaces", value, mend(key)));
+            }
             (_, Some(_)) => findings.push(Finding::fail(&key.replace('_', " "), value, mend(key))),
         }
     }
@@ -127,6 +130,11 @@ fn mend(key: &str) -> &'static str {
         "overlayfs" => {
             "load it with `modprobe overlay`; TMPDIR and the data folder have to be on a file system that overlayfs \
              takes as upper layer (ext4, xfs, btrfs), not on overlayfs itself"
+        }
+        "user_namespaces" => {
+            "jobs of Fargate environments run without; they need Linux 5.19, CONFIG_USER_NS, user.max_user_namespaces \
+             above 0, and layers on a file system that maps owners (ext4, xfs, btrfs); user_namespaces = off says that \
+             it is meant"
         }
         "seccomp" => "use a kernel with CONFIG_SECCOMP_FILTER, as all distributions ship",
         _ => "run as root; where this is a container, start it privileged",

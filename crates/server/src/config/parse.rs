@@ -1,5 +1,6 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
+use crate::compute::machine::users::UserNamespaces;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,20 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "false" | "0" => Ok(false),
         _ => Err("must be true or false".into()),
     }
+}
+
+pub(super) fn user_namespaces(text: &str) -> Result<UserNamespaces, String> {
+    match text {
+        "off" => Ok(UserNamespaces::Off),
+        "fargate" => Ok(UserNamespaces::Fargate),
+        "all" => Ok(UserNamespaces::All),
+        _ => Err("must be off, fargate or all".into()),
+    }
+}
+
+/// The first of 65,536 ids; those of this machine's own users are none, nor are the last ones of all.
+pub(super) fn first_id(text: &str) -> Result<u32, String> {
+    whole(text, 65_536, u64::from(u32::MAX) - 2 * 65_536)
 }
 
 pub(super) fn vcpus(text: &str) -> Result<Option<u32>, String> {

@@ -2,6 +2,7 @@
 
 use super::SettingsError;
 use super::parse;
+use crate::compute::machine::users::UserNamespaces;
 use crate::http::Limits;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -78,6 +79,10 @@ settings! {
     job_environment: Vec<(String, String)> = Vec::new(), "", parse::pairs;
     /// Folders of this machine that every job gets, as `/host/path=/path/inside`, or `…=/path/inside:ro`.
     job_mounts: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    /// Jobs in user namespaces, where root is nobody on this machine: `off`, those of `fargate` environments, or `all`.
+    user_namespaces: UserNamespaces = UserNamespaces::Fargate, "fargate", parse::user_namespaces;
+    /// This machine's id of root in user namespaces, the first of 65,536 that nothing else here may have.
+    user_namespace_ids: u32 = 1_879_048_192, "1879048192", parse::first_id;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
     log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
     /// Free space on the data folder's disk under which output is dropped and counted.

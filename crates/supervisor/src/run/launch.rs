@@ -6,7 +6,8 @@ use super::child::{self, Ends, Plan};
 use super::fail::{During, Fail};
 use super::limits::Limits;
 use super::sys::{self, Side};
-use batchyard_supervisor::Container;
+use super::userns::UserNamespace;
+use batchyard_supervisor::{Container, Task};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -34,7 +35,8 @@ pub struct Output {
 pub const NAMESPACES: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// Starts it.
-pub fn launch(container: &Container, limits: &mut Limits) -> Result<(Launched, Output), Fail> {
+pub fn launch(task: &Task, container: &Container, limits: &mut Limits) -> Result<(Launched, Output), Fail> {
+    let users = task.id_map.map(UserNamespace::make).transpose()?;
     let (go_read, go) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (status, status_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (out, out_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
@@ -50,6 +52,7 @@ pub fn launch(container: &Container, limits: &mut Limits) -> Result<(Launched, O
                 join_early: early,
                 join_late: late,
                 devices_fenced: limits.devices_fenced,
+                users: users.as_ref(),
             };
             child::main(&plan, &ends)
         }

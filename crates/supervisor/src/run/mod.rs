@@ -15,6 +15,7 @@ pub mod probe;
 mod pump;
 mod scratch;
 mod sys;
+mod userns;
 mod watch;
 
 use batchyard_supervisor::hooks::point;
@@ -106,7 +107,7 @@ fn run_container(
     let mut limits = Limits::make(task, container)?;
     let log = Log::open(&container.log, container.log_cap, container.disk_floor);
     point("supervisor.before_clone");
-    let ended = launch::launch(container, &mut limits).and_then(|(started, output)| {
+    let ended = launch::launch(task, container, &mut limits).and_then(|(started, output)| {
         point("supervisor.after_clone");
         let watch = Watch::new(folder, task, container, &limits, signals, control)?;
         let pump = Pump::start(output.out, output.err, log)?;

@@ -4,12 +4,16 @@
 
 use super::child::try_root;
 use super::sys::{self, Side};
+use super::userns::UserNamespace;
+use batchyard_supervisor::IdMap;
 use batchyard_supervisor::cgroup::Hierarchies;
 use rustix::process::{WaitOptions, waitpid};
 use std::path::Path;
 use std::process::ExitCode;
 
 const NEEDED: i32 = super::launch::NAMESPACES;
+/// An id like those that the server maps.
+const TRIED_ID: u32 = 1_879_048_192;
 
 /// Prints a line `key value` each; `yes`, or `no` and the reason. The last one, `containers`, sums up. Writable layers
 /// are tried below `folder`.
@@ -20,12 +24,8 @@ pub fn print(folder: &Path) -> ExitCode {
     let namespaces = tried(NEEDED, || Ok(()));
     let cgroup_namespace = tried(0, || sys::unshare_cgroup().map_err(|e| e.to_string()));
     let scratch = folder.join(format!("batchyard-probe-{}", std::process::id()));
-    let overlay = match std::fs::create_dir(&scratch) {
-        Ok(()) => tried(NEEDED, || try_root(&scratch.to_string_lossy()).map_err(|f| f.0)),
-        Err(e) => Err(format!("make {}: {e}", scratch.display())),
-    };
-    super::scratch::clear(&scratch.to_string_lossy());
-    let _ = std::fs::remove_dir(&scratch);
+    let overlay = in_scratch(&scratch, || tried(NEEDED, || root(&scratch, None)));
+    let users = in_scratch(&scratch, || users(&scratch));
     let seccomp = tried(0, || {
         // One instruction: allow.
         let filter = [6_u16.to_ne_bytes().as_slice(), &[0, 0], &0x7fff_0000_u32.to_ne_bytes()].concat();
@@ -37,9 +37,30 @@ pub fn print(folder: &Path) -> ExitCode {
     show("cgroup_namespace", &cgroup_namespace);
     show("overlayfs", &overlay);
     show("seccomp", &seccomp);
+    show("user_namespaces", &users);
     let all = namespaces.and(cgroup_namespace).and(overlay).and(seccomp);
     show("containers", &all);
     ExitCode::SUCCESS
+}
+
+fn root(scratch: &Path, users: Option<&UserNamespace>) -> Result<(), String> {
+    try_root(&scratch.to_string_lossy(), users).map_err(|f| f.0)
+}
+
+/// Whether a container can have ids of nobody over layers that lie where `scratch` does.
+fn users(scratch: &Path) -> Result<(), String> {
+    let users = UserNamespace::make(IdMap { first: TRIED_ID, count: 65_536 }).map_err(|f| f.0)?;
+    tried(NEEDED, || root(scratch, Some(&users)))
+}
+
+fn in_scratch(scratch: &Path, what: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let result = match std::fs::create_dir(scratch) {
+        Ok(()) => what(),
+        Err(e) => Err(format!("make {}: {e}", scratch.display())),
+    };
+    super::scratch::clear(&scratch.to_string_lossy());
+    let _ = std::fs::remove_dir(scratch);
+    result
 }
 
 fn show(key: &str, result: &Result<(), String>) {

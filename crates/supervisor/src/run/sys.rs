@@ -192,6 +192,39 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64) -> Result<()
     Ok(())
 }
 
+/// Shows the owners of the files in the mount that `fd` is the root of through the maps of a user namespace.
+pub fn mount_idmap(fd: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+    let attr = MountAttr {
+        set: MOUNT_ATTR_IDMAP,
+        userns: user_namespace.as_raw_fd() as u64,
+        ..MountAttr::default()
+    };
+    // SAFETY: the path is an empty C string, `attr` lives across the call and its size is passed.
+    check(unsafe {
+        let flags = libc::AT_EMPTY_PATH;
+        libc::syscall(442, fd.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+    })?;
+    Ok(())
+}
+
+/// Makes files as this user and group from now on. Takes the capabilities for files from the effective set.
+pub fn set_file_ids(id: u32) {
+    // SAFETY: only changes this thread's ids for files; the group first, while that is allowed. Neither call can tell of
+    // a failure.
+    unsafe {
+        libc::setfsgid(id);
+        libc::setfsuid(id);
+    }
+}
+
+/// Enters a user namespace. The process must have one thread.
+pub fn enter_user_namespace(namespace: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: changes credentials and nothing else.
+    check(unsafe { libc::syscall(libc::SYS_setns, namespace.as_raw_fd(), libc::CLONE_NEWUSER) })?;
+    Ok(())
+}
+
 /// Leaves the session keyring of whoever started us for a new, empty one. A kernel without keys is fine.
 pub fn fresh_keyring() {
     // SAFETY: KEYCTL_JOIN_SESSION_KEYRING (1) with a null name makes an anonymous keyring.

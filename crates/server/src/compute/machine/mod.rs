@@ -13,6 +13,7 @@ pub mod in_use;
 pub mod program;
 pub mod seccomp;
 pub mod streams;
+pub mod users;
 
 mod attempt;
 mod environment;
@@ -52,6 +53,7 @@ use task::Common;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tracked::TrackedTasks;
+use users::{UserNamespaces, Users};
 use work::{Op, Workers};
 
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
@@ -76,6 +78,10 @@ pub struct MachineSettings {
     pub permitted: Permitted,
     /// What every job gets.
     pub defaults: JobDefaults,
+    /// Who gets a user namespace.
+    pub user_namespaces: UserNamespaces,
+    /// This host's id of root in user namespaces.
+    pub user_namespace_ids: u32,
 }
 
 impl MachineSettings {
@@ -90,6 +96,8 @@ impl MachineSettings {
             disk_floor: 256 << 20,
             permitted: Permitted::default(),
             defaults: JobDefaults::default(),
+            user_namespaces: UserNamespaces::Off,
+            user_namespace_ids: 0,
         }
     }
 }
@@ -131,6 +139,7 @@ impl Machine {
             nofile_hard: raise_open_files(),
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
+            users: Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &run)?,
         };
         let host = host::facts(&data, settings.declared)?;
         bound_jobs(&common.cgroup, settings.declared)?;

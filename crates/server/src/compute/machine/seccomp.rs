@@ -2,8 +2,9 @@
 //! process with Docker's default capabilities, everything else answered with EPERM.
 //!
 //! Two calls are special: `clone` may not make namespaces, and `clone3`, whose flags a filter cannot see, answers
-//! ENOSYS so that C libraries fall back to `clone`. Calls of another architecture end the process. Compiled once at
-//! start; the supervisor only loads the bytes. Never here: loading.
+//! ENOSYS so that C libraries fall back to `clone`; so does, as with runc, every call that is newer than the list. Calls
+//! of another architecture end the process. Compiled once at start; the supervisor only loads the bytes. Never here:
+//! loading.
 
 use super::syscalls;
 use seccompiler::{
@@ -17,8 +18,8 @@ use std::io;
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 /// Execution domains that change nothing of importance: Linux, 32-bit uname, and both; and the question which it is.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
-/// Sockets to a hypervisor.
-const AF_VSOCK: u64 = 40;
+/// Sockets to the kernel's ciphers, and to a hypervisor.
+const NO_SOCKETS: [u64; 2] = [38, 40];
 
 /// The filter as the kernel's array of instructions, in this host's byte order.
 ///
@@ -26,11 +27,14 @@ const AF_VSOCK: u64 = 40;
 /// This architecture has no filter (x86-64 and ARM64 do).
 pub fn profile() -> io::Result<Vec<u8>> {
     let program = compile().map_err(|error| io::Error::other(format!("seccomp filter: {error}")))?;
-    let mut bytes = Vec::with_capacity((program.len() + 3) * 8);
-    // Before the compiled filter: number of the call; clone3 → ENOSYS. The filter checks the architecture itself.
+    let mut bytes = Vec::with_capacity((program.len() + 4) * 8);
+    // Before the compiled filter: number of the call; too new, or clone3 → ENOSYS. The filter checks the architecture
+    // itself.
     let enosys = 0x0005_0000 | u32::try_from(libc::ENOSYS).unwrap_or_default();
     let clone3 = u32::try_from(libc::SYS_clone3).unwrap_or_default();
     instruction(&mut bytes, 0x20, 0, 0, 0);
+    let newest = u32::try_from(syscalls::NEWEST).unwrap_or_default();
+    instruction(&mut bytes, 0x25, 1, 0, newest);
     instruction(&mut bytes, 0x15, 0, 1, clone3);
     instruction(&mut bytes, 0x06, 0, 0, enosys);
     for i in &program {
@@ -50,11 +54,15 @@ fn compile() -> Result<BpfProgram, seccompiler::BackendError> {
         syscalls::allowed().map(|number| (number, Vec::new())).collect();
     let quiet_clone = Condition::new(0, Len::Qword, Op::MaskedEq(NEW_NAMESPACES), 0)?;
     rules.insert(libc::SYS_clone, vec![Rule::new(vec![quiet_clone])?]);
-    let no_vsock = Condition::new(0, Len::Dword, Op::Ne, AF_VSOCK)?;
-    rules.insert(libc::SYS_socket, vec![Rule::new(vec![no_vsock])?]);
+    // The kernel reads 32 bits, so a comparison of all 64 could be got round.
+    let mut others = Vec::new();
+    for family in NO_SOCKETS {
+        others.push(Condition::new(0, Len::Dword, Op::Ne, family)?);
+    }
+    rules.insert(libc::SYS_socket, vec![Rule::new(others)?]);
     let mut personalities = Vec::new();
     for persona in PERSONALITIES {
-        personalities.push(Rule::new(vec![Condition::new(0, Len::Dword, Op::Eq, persona)?])?);
+        personalities.push(Rule::new(vec![Condition::new(0, Len::Qword, Op::Eq, persona)?])?);
     }
     rules.insert(libc::SYS_personality, personalities);
     let eperm = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
@@ -140,7 +148,8 @@ mod tests {
             libc::SYS_quotactl,
             libc::SYS_acct,
             libc::SYS_syslog,
-            9999,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_process_madvise,
         ];
         for call in denied {
             assert_eq!(ask(call, 0), EPERM, "{call}");
@@ -164,7 +173,18 @@ mod tests {
         assert_eq!(ask(libc::SYS_personality, 0xffff_ffff), ALLOW);
         assert_eq!(ask(libc::SYS_personality, 0x0004_0000), EPERM);
         assert_eq!(ask(libc::SYS_socket, 2), ALLOW);
-        assert_eq!(ask(libc::SYS_socket, AF_VSOCK), EPERM);
+        for family in NO_SOCKETS {
+            assert_eq!(ask(libc::SYS_socket, family), EPERM);
+            assert_eq!(ask(libc::SYS_socket, family | 1 << 32), EPERM, "the kernel reads 32 bits of it");
+        }
+    }
+
+    #[test]
+    fn calls_of_later_kernels_are_not_there() {
+        assert_eq!(ask(syscalls::NEWEST, 0), ALLOW);
+        for call in [syscalls::NEWEST + 1, 9999, 0x4000_0000, -1] {
+            assert_eq!(ask(call, 0), ENOSYS, "{call}");
+        }
     }
 
     #[test]

@@ -1,16 +1,31 @@
 //! The system calls that a container may make, whatever their arguments, by what they are for.
 //!
-//! The set is Docker's default for Docker's default capabilities. Calls that exist only on x86-64 stand apart. Never
-//! here: calls whose arguments decide (`seccomp` has those).
+//! The set is Docker's default (the profile of May 2026) for Docker's default capabilities. Calls that exist only on
+//! x86-64 stand apart. Never here: calls whose arguments decide (`seccomp` has those).
 
 use libc as c;
 
+#[cfg(target_arch = "x86_64")]
+const IO_PGETEVENTS: i64 = 333;
+#[cfg(not(target_arch = "x86_64"))]
+const IO_PGETEVENTS: i64 = 292;
 // Newer than the C library's table; numbers from 424 on are the same on every architecture.
 const CACHESTAT: i64 = 451;
 const FCHMODAT2: i64 = 452;
+const MAP_SHADOW_STACK: i64 = 453;
 const FUTEX_WAKE: i64 = 454;
 const FUTEX_WAIT: i64 = 455;
 const FUTEX_REQUEUE: i64 = 456;
+const STATMOUNT: i64 = 457;
+const LISTMOUNT: i64 = 458;
+const MSEAL: i64 = 462;
+const SETXATTRAT: i64 = 463;
+const GETXATTRAT: i64 = 464;
+const LISTXATTRAT: i64 = 465;
+const REMOVEXATTRAT: i64 = 466;
+
+/// The newest call that this list knows of. What a later kernel adds is answered as by a kernel that lacks it.
+pub const NEWEST: i64 = REMOVEXATTRAT;
 
 /// Their numbers on this architecture.
 pub fn allowed() -> impl Iterator<Item = i64> {
@@ -28,7 +43,7 @@ const FILES: &[i64] = &[
     c::SYS_mkdirat, c::SYS_mknodat, c::SYS_unlinkat, c::SYS_renameat2, c::SYS_linkat,
     c::SYS_symlinkat, c::SYS_readlinkat, c::SYS_pipe2, c::SYS_memfd_create, c::SYS_name_to_handle_at,
     c::SYS_io_setup, c::SYS_io_destroy, c::SYS_io_submit, c::SYS_io_cancel, c::SYS_io_getevents,
-    CACHESTAT,
+    IO_PGETEVENTS, CACHESTAT,
 ];
 
 const FILE_FACTS: &[i64] = &[
@@ -37,20 +52,21 @@ const FILE_FACTS: &[i64] = &[
     c::SYS_setxattr, c::SYS_lsetxattr, c::SYS_fsetxattr, c::SYS_getxattr, c::SYS_lgetxattr, c::SYS_fgetxattr,
     c::SYS_listxattr, c::SYS_llistxattr, c::SYS_flistxattr, c::SYS_removexattr, c::SYS_lremovexattr,
     c::SYS_fremovexattr, c::SYS_inotify_init1, c::SYS_inotify_add_watch, c::SYS_inotify_rm_watch, c::SYS_fanotify_mark,
+    SETXATTRAT, GETXATTRAT, LISTXATTRAT, REMOVEXATTRAT, STATMOUNT, LISTMOUNT,
 ];
 
 const MEMORY: &[i64] = &[
     c::SYS_brk, c::SYS_mmap, c::SYS_munmap, c::SYS_mremap, c::SYS_mprotect, c::SYS_madvise, c::SYS_msync,
     c::SYS_mincore, c::SYS_mlock, c::SYS_mlock2, c::SYS_munlock, c::SYS_mlockall, c::SYS_munlockall,
     c::SYS_membarrier, c::SYS_remap_file_pages, c::SYS_memfd_secret, c::SYS_pkey_alloc, c::SYS_pkey_free,
-    c::SYS_pkey_mprotect, c::SYS_process_mrelease,
+    c::SYS_pkey_mprotect, c::SYS_process_mrelease, MAP_SHADOW_STACK, MSEAL,
 ];
 
 const PROCESSES: &[i64] = &[
     c::SYS_execve, c::SYS_execveat, c::SYS_exit, c::SYS_exit_group, c::SYS_wait4, c::SYS_waitid, c::SYS_getpid,
     c::SYS_getppid, c::SYS_gettid, c::SYS_getpgid, c::SYS_setpgid, c::SYS_getsid, c::SYS_setsid, c::SYS_prctl,
     c::SYS_ptrace, c::SYS_process_vm_readv, c::SYS_process_vm_writev, c::SYS_pidfd_open, c::SYS_pidfd_send_signal,
-    c::SYS_pidfd_getfd, c::SYS_set_tid_address, c::SYS_set_robust_list, c::SYS_get_robust_list, c::SYS_rseq,
+    c::SYS_set_tid_address, c::SYS_set_robust_list, c::SYS_get_robust_list, c::SYS_rseq,
     c::SYS_seccomp, c::SYS_landlock_create_ruleset, c::SYS_landlock_add_rule, c::SYS_landlock_restrict_self,
     c::SYS_prlimit64, c::SYS_getrusage,
 ];
@@ -111,7 +127,10 @@ const OLD: &[i64] = &[
     c::SYS_poll, c::SYS_readlink, c::SYS_rename, c::SYS_rmdir, c::SYS_select, c::SYS_set_thread_area, c::SYS_signalfd,
     c::SYS_stat, c::SYS_symlink, c::SYS_time, c::SYS_unlink, c::SYS_renameat,
     c::SYS_getrlimit, c::SYS_setrlimit, c::SYS_sync_file_range, c::SYS_utime, c::SYS_utimes, c::SYS_vfork,
+    URETPROBE,
 ];
+#[cfg(target_arch = "x86_64")]
+const URETPROBE: i64 = 335;
 /// renameat, sync_file_range, getrlimit and setrlimit by number: not every C library's table has them.
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: &[i64] = &[38, 84, 163, 164];

@@ -6,6 +6,7 @@ use super::environment;
 use super::folder::Folder;
 use super::image::Image;
 use super::signal;
+use super::users::Users;
 use crate::compute::{DeviceSpec, MountSpec, Permitted, TaskSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
 use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Task, Ulimit};
@@ -42,6 +43,8 @@ pub struct Common {
     pub disk_floor: u64,
     /// The server's own hard limit of open files, which a container's cannot pass.
     pub nofile_hard: u64,
+    /// Who gets a user namespace.
+    pub users: Users,
     /// What jobs may have of this machine.
     pub permitted: Permitted,
     /// What the administrator gives every job.
@@ -132,7 +135,7 @@ pub fn build(
         wake: Some(common.wake.clone()),
         driver: Driver::Native,
         network: None,
-        id_map: None,
+        id_map: common.users.of(spec.platform, spec.privileged)?,
         containers: vec![container],
     })
 }

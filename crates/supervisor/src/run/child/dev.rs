@@ -2,9 +2,9 @@
 //!
 //! Never here: which devices may be opened (the limits fence them).
 
+use super::Plan;
 use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, filesystem};
 use crate::run::fail::{During, Fail};
-use batchyard_supervisor::Container;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Dev, FileType, Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
@@ -26,7 +26,8 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Mounts it.
-pub fn mount(root: &Root, c: &Container) -> Result<(), Fail> {
+pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
+    let c = plan.container;
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], NOSUID).during("make /dev")?;
     for (name, major, minor) in DEVICES {
         make(&dev, name, FileType::CharacterDevice, 0o666, makedev(major, minor))
@@ -44,13 +45,18 @@ pub fn mount(root: &Root, c: &Container) -> Result<(), Fail> {
     }
     attach(&dev, &root.make("/dev", Kind::Dir).during("make /dev")?).during("mount /dev")?;
 
-    let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+    let terminals = plan.users.map_or(5, |users| users.group(5)).to_string();
+    let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &terminals)];
     below(root, "/dev/pts", filesystem_flagged("devpts", &pts[1..])?)?;
     let size = if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes }.to_string();
     let shm = filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], NOSUID | NODEV | NOEXEC);
     below(root, "/dev/shm", shm.during("make /dev/shm")?)?;
     match filesystem("mqueue", &[], NOSUID | NODEV | NOEXEC) {
-        Ok(queues) => below(root, "/dev/mqueue", queues),
+        Ok(queues) => {
+            // Made with the namespace, before anything else was this one's.
+            plan.users.map_or(Ok(()), |users| users.give(&queues, "/dev/mqueue"))?;
+            below(root, "/dev/mqueue", queues)
+        }
         // A kernel without message queues.
         Err(Errno::NODEV) => Ok(()),
         Err(e) => Err(e).during("make /dev/mqueue"),

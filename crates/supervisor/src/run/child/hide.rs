@@ -32,6 +32,11 @@ pub fn hide(root: &Root) -> Result<(), Fail> {
     for path in MASKED {
         cover.mask(path)?;
     }
+    // How hot a processor runs tells what others do; there is one such folder for each.
+    let mut cpu = 0;
+    while cover.mask(&format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle"))? {
+        cpu += 1;
+    }
     for path in READONLY {
         let Some(target) = present(root, path)? else { continue };
         let mount = copy(&target, "", true).during(format_args!("copy {path}"))?;
@@ -48,8 +53,9 @@ struct Cover<'a> {
 }
 
 impl Cover<'_> {
-    fn mask(&mut self, path: &str) -> Result<(), Fail> {
-        let Some(target) = present(self.root, path)? else { return Ok(()) };
+    /// Whether it was there to be covered.
+    fn mask(&mut self, path: &str) -> Result<bool, Fail> {
+        let Some(target) = present(self.root, path)? else { return Ok(false) };
         let during = format_args!("mask {path}");
         let mount = match &self.folder {
             _ if !is_folder(&target).during(during)? => {
@@ -62,7 +68,7 @@ impl Cover<'_> {
         if self.folder.is_none() && is_folder(&mount).during(during)? {
             self.folder = Some(mount);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

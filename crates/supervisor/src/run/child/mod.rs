@@ -19,6 +19,7 @@ mod user;
 
 use super::fail::{During, Fail};
 use super::sys;
+use super::userns::UserNamespace;
 use batchyard_supervisor::Container;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
@@ -45,6 +46,8 @@ pub struct Plan<'a> {
     pub join_late: Option<&'a Path>,
     /// A device file can do no harm, so it may make some.
     pub devices_fenced: bool,
+    /// The user namespace to end up in.
+    pub users: Option<&'a UserNamespace>,
 }
 
 /// The child's ends of the pipes.
@@ -80,7 +83,10 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
         join(&group(folder)?)?;
     }
     let late = plan.join_late.map(group).transpose()?;
-    let root = root::mount(c)?;
+    if let Some(users) = plan.users {
+        users.own_files()?;
+    }
+    let root = root::mount(c, plan)?;
     pseudo::mount(&root, plan)?;
     mounts::copy_host_files(&root, c)?;
     mounts::mount_all(&root, plan)?;
@@ -97,12 +103,16 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     wait_for_go(ends)?;
     late.as_ref().map_or(Ok(()), join)?;
     sys::unshare_cgroup().during("unshare cgroup namespace")?;
-    take_stdio(ends, &identity)?;
+    take_stdio(ends, plan, &identity)?;
     sys::fresh_keyring();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     sys::close_all_on_exec().during("mark descriptors")?;
-    creds::drop_bounding(c, plan.devices_fenced)?;
+    // Only the host's root may raise them.
     rlimits::set(&c.ulimits)?;
+    if let Some(users) = plan.users {
+        users.enter()?;
+    }
+    creds::drop_bounding(c, plan.devices_fenced)?;
     creds::become_user(c, plan.devices_fenced, &identity)?;
     // Cleared by the change of user.
     die_with_supervisor(ends)?;
@@ -119,20 +129,25 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     Err(program.exec())
 }
 
-/// Whether a root can be made in `scratch` over the host's own and entered. For the probe.
-pub fn try_root(scratch: &str) -> Result<(), Fail> {
-    let c = Container { layers: vec!["/".into()], scratch: scratch.into(), ..Container::default() };
+/// Whether a root can be made in `scratch` over the host's own and entered, in a user namespace over `scratch` itself.
+/// For the probe.
+pub fn try_root(scratch: &str, users: Option<&UserNamespace>) -> Result<(), Fail> {
+    let layer = if users.is_some() { scratch } else { "/" };
+    let c = Container { layers: vec![layer.into()], scratch: scratch.into(), ..Container::default() };
     let plan = Plan {
         container: &c,
         views: Vec::new(),
         join_early: Vec::new(),
         join_late: None,
         devices_fenced: false,
+        users,
     };
-    let root = root::mount(&c)?;
+    users.map_or(Ok(()), UserNamespace::own_files)?;
+    let root = root::mount(&c, &plan)?;
     pseudo::mount(&root, &plan)?;
     hide::hide(&root)?;
-    root::enter(&root, true)
+    root::enter(&root, true)?;
+    users.map_or(Ok(()), UserNamespace::enter)
 }
 
 /// Asks the kernel to kill us when the supervisor dies, and looks whether it was alive after that was in force.
@@ -184,12 +199,16 @@ fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
 }
 
 /// Standard input is empty; the two outputs are pipes that belong to the user, so that `/dev/stdout` can be opened.
-fn take_stdio(ends: &Ends, identity: &user::Identity) -> Result<(), Fail> {
+fn take_stdio(ends: &Ends, plan: &Plan<'_>, identity: &user::Identity) -> Result<(), Fail> {
+    let (uid, gid) = match plan.users {
+        Some(users) => users.on_host(identity.uid, identity.gid)?,
+        None => (identity.uid, identity.gid),
+    };
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .during("open /dev/null")?;
     rustix::stdio::dup2_stdin(&null).during("set standard input")?;
     for pipe in [&ends.out, &ends.err] {
-        rustix::fs::fchown(pipe, Some(identity.uid), Some(identity.gid)).during("hand over the output")?;
+        rustix::fs::fchown(pipe, Some(uid), Some(gid)).during("hand over the output")?;
     }
     rustix::stdio::dup2_stdout(&ends.out).during("set standard output")?;
     rustix::stdio::dup2_stderr(&ends.err).during("set standard error")

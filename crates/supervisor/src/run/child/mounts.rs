@@ -64,6 +64,11 @@ fn bind(root: &Root, mount: &Mount, source: &str, plan: &Plan<'_>) -> Result<(),
     }
     if !Path::new(source).exists() {
         std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
+        // What is made for the job is its own; what is there keeps its owner, and the job is nobody to it.
+        if let Some(users) = plan.users {
+            let made = copy_host(source, false).during(during)?;
+            users.give(&made, source)?;
+        }
     }
     let tree = copy_host(source, true).during(during)?;
     put_bind(root, mount, &tree, source, plan)

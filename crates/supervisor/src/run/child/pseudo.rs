@@ -14,7 +14,7 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     let readonly = if plan.container.privileged { MountAttrFlags::empty() } else { RDONLY };
     let proc = filesystem("proc", &[], plain).during("make /proc")?;
     attach(&proc, &root.make("/proc", Kind::Dir).during("make /proc")?).during("mount /proc")?;
-    dev::mount(root, plan.container)?;
+    dev::mount(root, plan)?;
     let sys = filesystem("sysfs", &[], plain | readonly).during("make /sys")?;
     attach(&sys, &root.make("/sys", Kind::Dir).during("make /sys")?).during("mount /sys")?;
     views(root, plan, plain | readonly)

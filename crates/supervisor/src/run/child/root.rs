@@ -4,16 +4,19 @@
 //! the page that holds mount options bound the layers, and no path of the host is seen in the container's mount table.
 //! Never here: anything below the root.
 
-use super::place::{RDONLY, Root, restrict};
+use super::Plan;
+use super::place::{RDONLY, Root, attach, copy_host, restrict};
 use crate::run::fail::{During, Fail};
+use crate::run::userns::UserNamespace;
 use batchyard_supervisor::Container;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::ffi::CString;
 
-/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`].
-pub fn mount(c: &Container) -> Result<Root, Fail> {
+/// Mounts the root over the scratch folder. The working folder is the scratch folder from here until [`enter`]. Device
+/// files in it are devices only where it is fenced which of them can be opened (or everything may be).
+pub fn mount(c: &Container, plan: &Plan<'_>) -> Result<Root, Fail> {
     if c.layers.is_empty() {
         return Err(Fail::runtime("the image has no layer"));
     }
@@ -25,19 +28,31 @@ pub fn mount(c: &Container) -> Result<Root, Fail> {
             .during(format_args!("make {name} in the scratch folder"))?;
     }
     for (i, layer) in c.layers.iter().enumerate() {
-        rustix::fs::symlinkat(layer.as_str(), CWD, format!("l{i}")).during("link a layer")?;
+        match plan.users {
+            Some(users) => mapped(users, layer, &format!("l{i}"))?,
+            None => rustix::fs::symlinkat(layer.as_str(), CWD, format!("l{i}")).during("link a layer")?,
+        }
     }
     let lower: Vec<String> = (0..c.layers.len()).rev().map(|i| format!("l{i}")).collect();
-    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c)?;
+    let flags = if c.privileged || plan.devices_fenced { MountFlags::empty() } else { MountFlags::NODEV };
+    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c, flags)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Through its path: the working folder is what the root covers now.
     let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;
     Ok(Root { fd })
 }
 
-fn overlay(options: &str, c: &Container) -> Result<(), Fail> {
-    // A device file in an image must not be one. (Privileged containers may make their own anyway.)
-    let flags = if c.privileged { MountFlags::empty() } else { MountFlags::NODEV };
+/// Mounts a layer with its owners mapped. Nobody sees it but the overlay, which takes a copy of the mount.
+fn mapped(users: &UserNamespace, layer: &str, name: &str) -> Result<(), Fail> {
+    let mount = copy_host(layer, false).during(format_args!("copy the layer {layer}"))?;
+    users.map_mount(&mount, layer)?;
+    rustix::fs::mkdirat(CWD, name, Mode::from_raw_mode(0o700)).during("make a place for a layer")?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(CWD, name, flags, Mode::empty()).during("open a layer's place")?;
+    attach(&mount, &target).during("mount a layer")
+}
+
+fn overlay(options: &str, c: &Container, flags: MountFlags) -> Result<(), Fail> {
     let data = |text: String| CString::new(text).map_err(|_| Fail::runtime("a layer's path holds a NUL"));
     // Nobody reads the upper folder after a crash, so nothing in it needs syncing. Kernels before 5.10 don't know that.
     let volatile = data(format!("{options},volatile"))?;
