@@ -123,13 +123,9 @@ pub enum Report {
     HostJoined(Host),
     /// A host is gone, its tasks with it: `Host EC2 (instance i-…) terminated.`
     HostLeft(HostId),
-    /// STARTING goes on; the text becomes the job's `statusReason`.
-    Progress {
-        /// The attempt.
-        task: TaskId,
-        /// For example how much of the image is pulled.
-        text: Arc<str>,
-    },
+    /// STARTING goes on; each attempt's text, for example how much of its image is pulled, becomes its job's
+    /// `statusReason`. Many in one report, so that they share a commit.
+    Progress(Vec<(TaskId, Arc<str>)>),
     /// The container runs: STARTING → RUNNING.
     Started {
         /// The attempt.

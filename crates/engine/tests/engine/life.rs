@@ -32,7 +32,7 @@ fn submission_and_placement_are_one_batch() {
 fn a_job_that_goes_well() {
     let mut w = world();
     w.submit("q 1x512");
-    w.report(Report::Progress { task: w.task(1), text: "pulling 10 MB of 20 MB".into() });
+    w.report(Report::Progress(vec![(w.task(1), "pulling 10 MB of 20 MB".into())]));
     assert_eq!(w.status(1), "STARTING (pulling 10 MB of 20 MB)");
     w.report(Report::Started { task: w.task(1), at_ms: 77 });
     assert_eq!(w.status(1), "RUNNING");
@@ -94,7 +94,7 @@ fn repeated_reports_are_silent() {
     let mut w = world();
     w.submit("q 1x64");
     let task = w.task(1);
-    let progress = Report::Progress { task, text: "pulling".into() };
+    let progress = Report::Progress(vec![(task, "pulling".into())]);
     let started = Report::Started { task, at_ms: 5 };
     let exited = Report::Exited { task, exit: w.exit(Why::Exit, Some(0)) };
     for report in [progress.clone(), started.clone(), exited.clone()] {

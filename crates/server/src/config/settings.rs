@@ -1,7 +1,7 @@
 //! The settings, each with its meaning, default and parser in one place.
 
-use super::SettingsError;
 use super::parse;
+use super::{PullPolicy, SettingsError};
 use crate::http::Limits;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -74,6 +74,16 @@ settings! {
     job_environment: Vec<(String, String)> = Vec::new(), "", parse::pairs;
     /// Folders of this machine that every job gets, as `/host/path=/path/inside`, or `…=/path/inside:ro`.
     job_mounts: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    /// When a registry is asked for a job's image: `missing` (it is not on this machine), `always`, or `never`.
+    pull_policy: PullPolicy = PullPolicy::Missing, "missing", parse::pull_policy;
+    /// Bytes of pulled images above which the least recently used go that no job has. 0: no limit.
+    images_max_bytes: u64 = 0, "0", parse::size;
+    /// Days after which a pulled image goes that no job used. 0: never.
+    images_keep_days: u32 = 0, "0", parse::days;
+    /// Most a job may write to its own disk: the writable layer and volumes without a path. 0: no limit.
+    job_disk_bytes: u64 = 0, "0", parse::size;
+    /// Free space on the data folder's disk that a job's start waits for and a pull leaves.
+    disk_reserve_bytes: u64 = 256 << 20, "256MiB", parse::size;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
     log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
     /// Free space on the data folder's disk under which output is dropped and counted.

@@ -15,12 +15,15 @@ pub mod seccomp;
 pub mod streams;
 
 mod attempt;
+mod disk;
 mod environment;
+mod prepare;
 mod signal;
 #[rustfmt::skip]
 mod syscalls;
 mod task;
 mod tracked;
+mod waiting;
 mod watch;
 mod work;
 
@@ -30,7 +33,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use host::Declared;
-pub use image::{Image, Images, cannot_pull};
+pub use image::{Claiming, Image, Images, OnProgress, PullFailure, Pulling, Wanted, cannot_pull};
 
 use crate::clock::wall_ms;
 use crate::compute::{Compute, Reports, TaskSpec};
@@ -51,6 +54,7 @@ use task::Common;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tracked::TrackedTasks;
+use waiting::Waiting;
 use work::{Op, Workers};
 
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
@@ -71,6 +75,8 @@ pub struct MachineSettings {
     pub log_cap: u64,
     /// Free bytes on the disk of the logs under which lines are dropped.
     pub disk_floor: u64,
+    /// Free bytes that a start needs to find, and that a pull leaves.
+    pub disk_reserve: u64,
 }
 
 impl MachineSettings {
@@ -83,6 +89,7 @@ impl MachineSettings {
             pids_max: 32_768,
             log_cap: 4 << 30,
             disk_floor: 256 << 20,
+            disk_reserve: 0,
         }
     }
 }
@@ -126,10 +133,14 @@ impl Machine {
         let host = host::facts(&data, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
+        let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
+        let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
         let attempts =
-            Arc::new(Attempts { data, attempts, trash, program, common, images, reports, tracked, errands });
+            Attempts { data, attempts, trash, program, common, images, reports, tracked, waiting, errands };
+        let attempts = Arc::new(attempts);
         let workers = Workers::spawn(WORKERS, &attempts)?;
         let background = vec![
+            told,
             tokio::spawn(watch::wakes(watch::bind(&wake)?, workers.clone())),
             tokio::spawn(watch::errands(mailbox, workers.clone())),
             tokio::spawn(watch::sweep(Arc::clone(&attempts), workers.clone())),
@@ -211,6 +222,7 @@ impl Compute for Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.background.iter().for_each(JoinHandle::abort);
+        self.attempts.waiting.end();
     }
 }
 
