@@ -184,6 +184,8 @@ pub struct ContainerExit {
     pub code: Option<i32>,
     /// The kernel killed a process of it for memory.
     pub oom: bool,
+    /// It failed with no room left to write: on its own disk of so many bytes, or (0) on the host's.
+    pub disk_full: Option<u64>,
 }
 
 /// What the engine answers.

@@ -45,7 +45,7 @@ async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) 
         Err(error) => {
             tracing::error!(%error, %task, "a task can't be made from its job");
             let text = "CannotStartContainerError: the server could not read the job; its log says why";
-            let default = ContainerExit { name: "default".into(), code: None, oom: false };
+            let default = ContainerExit { name: "default".into(), code: None, oom: false, disk_full: None };
             let exit = TaskExit {
                 why: Why::StartFailed(text.into()),
                 started_ms: None,

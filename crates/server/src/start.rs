@@ -183,6 +183,7 @@ fn machine_settings(settings: &Settings, data_dir: &Path) -> MachineSettings {
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
         disk_reserve: settings.disk_reserve_bytes,
+        job_disk: settings.job_disk_bytes,
         ..MachineSettings::new(data_dir)
     }
 }

@@ -54,7 +54,7 @@ fn a_job_that_goes_well() {
 fn a_job_that_is_killed_for_memory() {
     let mut w = world();
     w.submit("q 1x64");
-    let container = ContainerExit { name: "default".into(), code: Some(137), oom: true };
+    let container = ContainerExit { name: "default".into(), code: Some(137), oom: true, disk_full: None };
     let exit = TaskExit { why: Why::Exit, started_ms: Some(5), stopped_ms: 9, containers: vec![container] };
     w.report(Report::Exited { task: w.task(1), exit });
     assert_eq!(w.status(1), "FAILED (Essential container in task exited)");

@@ -93,6 +93,15 @@ pub(super) fn days(text: &str) -> Result<u32, String> {
     whole(text, 0, 36_500)
 }
 
+/// Nothing, or what a file system needs to be of any use.
+pub(super) fn job_disk(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Ok(0),
+        bytes if (16 << 20..=1 << 44).contains(&bytes) => Ok(bytes & !4095),
+        _ => Err("must be 0 or between 16MiB and 16TiB".into()),
+    }
+}
+
 pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
     match text {
         "missing" => Ok(PullPolicy::Missing),

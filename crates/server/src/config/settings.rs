@@ -80,8 +80,8 @@ settings! {
     images_max_bytes: u64 = 0, "0", parse::size;
     /// Days after which a pulled image goes that no job used. 0: never.
     images_keep_days: u32 = 0, "0", parse::days;
-    /// Most a job may write to its own disk: the writable layer and volumes without a path. 0: no limit.
-    job_disk_bytes: u64 = 0, "0", parse::size;
+    /// Bytes that a job without `ephemeralStorage` may write to its writable layer and volumes. 0: no limit.
+    job_disk_bytes: u64 = 0, "0", parse::job_disk;
     /// Free space on the data folder's disk that a job's start waits for and a pull leaves.
     disk_reserve_bytes: u64 = 256 << 20, "256MiB", parse::size;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.

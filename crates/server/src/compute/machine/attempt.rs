@@ -5,6 +5,7 @@
 //! see `boot`. Never here: which attempts there should be (the engine), when to look (`watch`).
 
 use super::cgroup;
+use super::disk_limit::DiskLimits;
 use super::folder::{Claim, Fate, Folder};
 use super::image::{Images, cannot_pull};
 use super::prepare::Prepared;
@@ -50,6 +51,10 @@ pub struct Attempts {
     pub reports: Reports,
     /// Attempts that are open, as far as this process knows.
     pub tracked: TrackedTasks,
+    /// How a job's own disk is limited.
+    pub disk_limits: DiskLimits,
+    /// Most bytes of it for jobs that name none; 0: no limit.
+    pub job_disk: u64,
     /// What starts wait for.
     pub waiting: Arc<Waiting>,
     /// For whoever does things later.
@@ -165,6 +170,7 @@ impl Attempts {
                 name: task::CONTAINER.to_string(),
                 code: None,
                 oom: false,
+                disk_full: None,
                 dropped_lines: 0,
                 peak_memory: None,
             }],
@@ -400,8 +406,12 @@ fn translate(exit: Exit) -> TaskExit {
             Why::StartFailed(exit.text.unwrap_or_else(|| cannot_pull("unknown reason")).into())
         }
     };
-    let container =
-        |c: records::ContainerExit| ContainerExit { name: c.name.into(), code: c.code, oom: c.oom };
+    let container = |c: records::ContainerExit| ContainerExit {
+        name: c.name.into(),
+        code: c.code,
+        oom: c.oom,
+        disk_full: c.disk_full,
+    };
     TaskExit {
         why,
         started_ms: exit.started_ms,

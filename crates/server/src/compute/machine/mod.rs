@@ -16,6 +16,7 @@ pub mod streams;
 
 mod attempt;
 mod disk;
+mod disk_limit;
 mod environment;
 mod prepare;
 mod signal;
@@ -41,6 +42,7 @@ use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
 use batchyard_supervisor::format::to_hex;
+use disk_limit::DiskLimits;
 use folder::{Claim, Fate, Folder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -77,6 +79,8 @@ pub struct MachineSettings {
     pub disk_floor: u64,
     /// Free bytes that a start needs to find, and that a pull leaves.
     pub disk_reserve: u64,
+    /// Most bytes of a job's own disk, for jobs that name none; 0: no limit.
+    pub job_disk: u64,
 }
 
 impl MachineSettings {
@@ -90,6 +94,7 @@ impl MachineSettings {
             log_cap: 4 << 30,
             disk_floor: 256 << 20,
             disk_reserve: 0,
+            job_disk: 0,
         }
     }
 }
@@ -133,10 +138,23 @@ impl Machine {
         let host = host::facts(&data, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
+        let (disk_limits, job_disk) = (DiskLimits::find(&run, &run), settings.job_disk);
         let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
         let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
-        let attempts =
-            Attempts { data, attempts, trash, program, common, images, reports, tracked, waiting, errands };
+        let attempts = Attempts {
+            data,
+            attempts,
+            trash,
+            program,
+            common,
+            images,
+            reports,
+            tracked,
+            disk_limits,
+            job_disk,
+            waiting,
+            errands,
+        };
         let attempts = Arc::new(attempts);
         let workers = Workers::spawn(WORKERS, &attempts)?;
         let background = vec![

@@ -5,6 +5,7 @@
 
 use super::attempt::Attempts;
 use super::disk;
+use super::disk_limit;
 use super::folder::Folder;
 use super::image::{Image, Wanted, cannot_pull};
 use super::streams::{Stream, Streams, log_path};
@@ -13,7 +14,7 @@ use crate::clock::wall_ms;
 use crate::compute::TaskSpec;
 use crate::crash::point;
 use batchyard_engine::TaskId;
-use batchyard_supervisor::hooks;
+use batchyard_supervisor::{Disk, hooks};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -48,19 +49,29 @@ impl Attempts {
         if let Some(free) = disk::free(&self.attempts).filter(|free| *free < reserve) {
             return Ok(Prepared::Waits(Missing::Room(reserve, free)));
         }
+        let bytes = spec.disk_gib.map_or(self.job_disk, |gib| u64::from(gib) << 30);
         let pulls = self.tracked.get(spec.start.task).map_or(0, |t| t.pulls);
         let wanted = || Wanted { reference: spec.image.clone(), secret: spec.registry_secret.clone() };
         if pulls == 0 && self.images.pull_first(&spec.image) {
             return Ok(Prepared::Waits(Missing::Image(wanted())));
         }
-        match self.images.claim(&spec.image, &mut |image| self.write_records(folder, spec, image))? {
+        let disk = |()| self.disk_limits.make(folder, spec.start.task, bytes);
+        let disk = (bytes > 0).then_some(()).map(disk).transpose()?;
+        let disk = disk.as_ref();
+        match self.images.claim(&spec.image, &mut |image| self.write_records(folder, spec, image, disk))? {
             true => Ok(Prepared::Written),
             false if pulls < PULLS => Ok(Prepared::Waits(Missing::Image(wanted()))),
             false => Err(cannot_pull(&format!("{} was removed as often as it was pulled", spec.image))),
         }
     }
 
-    fn write_records(&self, folder: &Folder, spec: &TaskSpec, image: Image) -> Result<(), String> {
+    fn write_records(
+        &self,
+        folder: &Folder,
+        spec: &TaskSpec,
+        image: Image,
+        disk: Option<&Disk>,
+    ) -> Result<(), String> {
         let cannot_create = |e: io::Error| format!("CannotCreateContainerError: {e}");
         let mut streams = Streams { created_ms: wall_ms(), streams: Vec::new() };
         let mut log = String::new();
@@ -72,7 +83,10 @@ impl Attempts {
             let (group, stream) = (target.group.clone(), target.stream.clone());
             streams.streams.push(Stream { group, stream, container: task::CONTAINER.to_string(), path });
         }
-        let task = task::build(spec, image, &self.common, folder, log)?;
+        let mut task = task::build(spec, image, &self.common, folder, log)?;
+        if let Some(disk) = disk {
+            disk_limit::place(&mut task, folder, disk);
+        }
         folder.write_streams(&streams).map_err(cannot_create)?;
         folder.write_task(&task).map_err(cannot_create)
     }
