@@ -28,7 +28,7 @@ def disk(tmp_path):
 @pytest.fixture
 def bench(disk, make_server, shared_folder, tmp_path):
     """A server whose data folder is on the disk. It ends before the disk goes."""
-    server = make_server()
+    server = make_server(BATCHYARD_DISK_RESERVE_BYTES=0)
     server.data_dir = disk.path / "data"
     bench = Bench(server.start(), Hooks(tmp_path / "hooks"), shared_folder)
     yield bench
@@ -106,7 +106,7 @@ def test_files_that_take_no_writes(bench):
 @pytest.fixture
 def stopped(disk, make_server):
     """A server that ran one job and was stopped, its data folder on the disk."""
-    server = make_server()
+    server = make_server(BATCHYARD_DISK_RESERVE_BYTES=0)
     server.data_dir = disk.path / "data"
     server.job_id = server.start().succeed(server.shell("true"))["jobId"]
     server.stop()

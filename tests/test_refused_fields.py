@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support import compatibility
-from support.examples import CONTAINER, FARGATE_CONTAINER, KINDS_NOT_RUN_HERE, NOT_RUN_HERE, NOT_RUN_HERE_FARGATE, OLD_CONTAINER, SECRET
+from support.examples import CONTAINER, KINDS_NOT_RUN_HERE, NOT_RUN_HERE, OLD_CONTAINER, SECRET
 from support.wait import until
 
 MODELS = [botocore.session.get_session().get_service_model(name) for name in ("batch", "logs")]
@@ -41,7 +41,7 @@ PARTS = {
     "RegisterJobDefinitionRequest",
 }
 BELOW = {
-    "Device", "EFSAuthorizationConfig", "EFSVolumeConfiguration", "EphemeralStorage", "FirelensConfiguration",
+    "Device", "EFSAuthorizationConfig", "EFSVolumeConfiguration", "FirelensConfiguration",
     "RepositoryCredentials", "S3FilesVolumeConfiguration", "Secret", "TaskContainerDependency",
     "ConsumableResourceProperties", "ConsumableResourceRequirement", "NodeProperties", "NodeRangeProperty",
 } | below(SHAPES["EksProperties"])
@@ -101,9 +101,7 @@ def test_a_refused_member_of_a_request(server, shape, member):
 @pytest.mark.parametrize("member", refused("ContainerProperties"))
 def test_a_refused_member_of_a_container(server, member):
     """Registered, and refused at submit."""
-    fargate = member == "ephemeralStorage"
-    base, all_of_it = (FARGATE_CONTAINER, NOT_RUN_HERE_FARGATE) if fargate else (OLD_CONTAINER, NOT_RUN_HERE)
-    refused_at_submit(server, base | {member: all_of_it[member]}, member, fargate)
+    refused_at_submit(server, OLD_CONTAINER | {member: NOT_RUN_HERE[member]}, member)
 
 
 @pytest.mark.parametrize("member", refused("LinuxParameters"))
@@ -148,7 +146,7 @@ def test_a_refused_member_of_a_task_container(server, member):
 
 @pytest.mark.parametrize("member", refused("EcsTaskProperties"))
 def test_a_refused_member_of_a_task(server, member):
-    value = {"enableExecuteCommand": True, "ephemeralStorage": {"sizeInGiB": 30}, "networkMode": "host"}[member]
+    value = {"enableExecuteCommand": True, "networkMode": "host"}[member]
     task = {"containers": [TASK], member: value}
     if member == "networkMode":
         # Only these take it, and they are refused before it is looked at.
@@ -166,12 +164,12 @@ def refused_definition(server, word, **body):
         server.submit(arn)
 
 
-def refused_at_submit(server, container, member, fargate=False):
+def refused_at_submit(server, container, member):
     definition = server.batch.register_job_definition(
         jobDefinitionName="refused", type="container", containerProperties=container,
-        platformCapabilities=["FARGATE" if fargate else "EC2"])["jobDefinitionArn"]
+        platformCapabilities=["EC2"])["jobDefinitionArn"]
     with pytest.raises(ClientError, match=f"{member} does not work"):
-        server.submit(definition, queue="default-fargate" if fargate else "default")
+        server.submit(definition)
 
 
 def test_no_other_refused_member_lacks_a_test():

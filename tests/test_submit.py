@@ -87,7 +87,6 @@ def test_a_waiting_job_of_ecs_properties_has_awss_shape(server, idle):
         ({"stopTimeout": 5}, {}, "stopTimeout"),
         ({"firelensConfiguration": {"type": "fluentd"}}, {}, "firelensConfiguration"),
         ({}, {"pidMode": "host"}, "pidMode"),
-        ({}, {"ephemeralStorage": {"sizeInGiB": 30}}, "ephemeralStorage"),
         ({"secrets": [{"name": "S", "valueFrom": "v"}]}, {}, "secrets"),
     ],
 )

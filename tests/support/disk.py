@@ -13,14 +13,15 @@ MIB = 1 << 20
 class Disk:
     """An ext4 file system in a file."""
 
-    def __init__(self, folder, size_mib=96):
+    def __init__(self, folder, size_mib=96, features=None, options=None):
         self.image, self.path = Path(folder) / "disk.img", Path(folder) / "disk"
         with self.image.open("wb") as image:
             image.truncate(size_mib * MIB)
         self.path.mkdir()
         # Nothing is kept for root, so that full is full.
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", self.image], check=True, capture_output=True)
-        self.mount()
+        wanted = ["-O", features] if features else []
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", *wanted, self.image], check=True, capture_output=True)
+        self.mount(options or "rw")
 
     def mount(self, options="rw"):
         done = subprocess.run(["mount", "-o", f"loop,{options}", self.image, self.path], capture_output=True, text=True)

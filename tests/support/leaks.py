@@ -1,4 +1,4 @@
-"""What a server must not leave behind: processes, mounts, cgroups, network namespaces.
+"""What a server must not leave behind: processes, mounts, loop devices, cgroups, network namespaces, folders.
 
 Each function lists what is there now, in words that a failing test can show.
 """
@@ -43,6 +43,25 @@ def cgroups(data_dir):
     """All cgroups of the server of `data_dir`, in every hierarchy."""
     name = cgroup_name(data_dir)
     return [f"cgroup: {path}" for path, _, _ in os.walk("/sys/fs/cgroup") if name in path.split("/")]
+
+
+def loop_devices(data_dir):
+    """Loop devices over files in `data_dir`, files that have lost their name included."""
+    found = []
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            name = path.read_text().strip()
+        except OSError:
+            continue  # It went away just now.
+        if name.startswith(f"{data_dir}/"):
+            found.append(f"loop device: {path.parts[3]} over {name}")
+    return found
+
+
+def folders(data_dir):
+    """What jobs and removed things left in `data_dir`."""
+    data = Path(data_dir)
+    return [f"folder: {path}" for name in ("attempts", "trash", "images/tmp") for path in (data / name).glob("*")]
 
 
 def network_namespaces():

@@ -45,6 +45,7 @@ class Server:
         self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []
+        self.prefix = []  # What the server is started through.
         self.process = None
         self.endpoint = self.region = None
         self._clients = {}
@@ -69,7 +70,7 @@ class Server:
         """Starts it; returns when it answers. Variables of `environment` are added for this start only."""
         (self.data_dir / "run" / "endpoint").unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [BINARY, "server", "--listen", self.listen, "--data-dir", self.data_dir],
+            [*self.prefix, BINARY, "server", "--listen", self.listen, "--data-dir", self.data_dir],
             env=self.environment(**self.settings, **environment),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )
@@ -124,9 +125,10 @@ class Server:
         self.check_nothing_left()
 
     def check_nothing_left(self):
-        """No process, mount and cgroup of this server is there."""
+        """No process, mount, cgroup, loop device and folder of an attempt of this server is there."""
         def left():
-            return leaks.processes(self.data_dir) + leaks.mounts(self.data_dir) + leaks.cgroups(self.data_dir)
+            kinds = (leaks.processes, leaks.mounts, leaks.cgroups, leaks.loop_devices, leaks.folders)
+            return [thing for kind in kinds for thing in kind(self.data_dir)]
 
         deadline = time.monotonic() + 5
         while left() and time.monotonic() < deadline:

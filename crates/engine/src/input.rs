@@ -123,13 +123,9 @@ pub enum Report {
     HostJoined(Host),
     /// A host is gone, its tasks with it: `Host EC2 (instance i-…) terminated.`
     HostLeft(HostId),
-    /// STARTING goes on; the text becomes the job's `statusReason`.
-    Progress {
-        /// The attempt.
-        task: TaskId,
-        /// For example how much of the image is pulled.
-        text: Arc<str>,
-    },
+    /// STARTING goes on; each attempt's text, for example how much of its image is pulled, becomes its job's
+    /// `statusReason`. Many in one report, so that they share a commit.
+    Progress(Vec<(TaskId, Arc<str>)>),
     /// The container runs: STARTING → RUNNING.
     Started {
         /// The attempt.
@@ -188,6 +184,8 @@ pub struct ContainerExit {
     pub code: Option<i32>,
     /// The kernel killed a process of it for memory.
     pub oom: bool,
+    /// It failed with no room left to write: on its own disk of so many bytes, or (0) on the host's.
+    pub disk_full: Option<u64>,
 }
 
 /// What the engine answers.

@@ -51,7 +51,7 @@ async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) 
             "CannotStartContainerError: the server could not read the job; its log says why".to_string()
         }
     };
-    let default = ContainerExit { name: "default".into(), code: None, oom: false };
+    let default = ContainerExit { name: "default".into(), code: None, oom: false, disk_full: None };
     let exit = TaskExit {
         why: Why::StartFailed(text.into()),
         started_ms: None,

@@ -111,11 +111,17 @@ fn open_machine(
     rows: &OpenRows,
 ) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
     let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
-    let images = images::MachineImages::new(ImageStore::open(&data_dir.join("images"), options)?, data_dir);
-    images.collect();
+    let rules = images::Rules {
+        policy: settings.pull_policy,
+        max_bytes: settings.images_max_bytes,
+        keep_days: settings.images_keep_days,
+    };
+    let store = ImageStore::open(&data_dir.join("images"), options)?;
+    let images = Arc::new(images::MachineImages::new(store, data_dir, rules));
     say("images", &images.describe());
+    tokio::spawn(images.clone().keep_clean());
     let (reports, from_machine) = mpsc::unbounded_channel();
-    let machine = Machine::open(&machine_settings(settings, data_dir)?, Arc::new(images), reports)?;
+    let machine = Machine::open(&machine_settings(settings, data_dir)?, images, reports)?;
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
         say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
@@ -198,6 +204,8 @@ fn machine_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<Mach
         disk_floor: settings.disk_floor_bytes,
         user_namespaces: settings.user_namespaces,
         user_namespace_ids: settings.user_namespace_ids,
+        disk_reserve: settings.disk_reserve_bytes,
+        job_disk: settings.job_disk_bytes,
         ..MachineSettings::new(data_dir)
     })
 }

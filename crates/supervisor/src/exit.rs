@@ -59,6 +59,8 @@ pub struct ContainerExit {
     pub code: Option<i32>,
     /// The kernel killed at least one of its processes for memory.
     pub oom: bool,
+    /// It failed with no room left to write: on its own disk of so many bytes, or (0) on the host's.
+    pub disk_full: Option<u64>,
     /// Lines that were dropped because the log reached its cap or the disk its floor.
     pub dropped_lines: u64,
     /// Most memory used at once, in bytes, when the cgroup tells.
@@ -118,6 +120,7 @@ impl Exit {
             w.put("container", &c.name);
             w.put_some("code", c.code);
             w.put("oom", u8::from(c.oom));
+            w.put_some("disk_full", c.disk_full);
             w.put("dropped_lines", c.dropped_lines);
             w.put_some("peak_memory", c.peak_memory);
         }
@@ -139,11 +142,13 @@ impl Exit {
                     name: value,
                     code: None,
                     oom: false,
+                    disk_full: None,
                     dropped_lines: 0,
                     peak_memory: None,
                 }),
                 ("code", Some(c)) => c.code = Some(parse(&key, &value)?),
                 ("oom", Some(c)) => c.oom = value == "1",
+                ("disk_full", Some(c)) => c.disk_full = Some(parse(&key, &value)?),
                 ("dropped_lines", Some(c)) => c.dropped_lines = parse(&key, &value)?,
                 ("peak_memory", Some(c)) => c.peak_memory = Some(parse(&key, &value)?),
                 _ => {}

@@ -10,12 +10,14 @@
 //! engine does that). No dependencies, because the library is part of a program that is paid once per job.
 
 pub mod cgroup;
+pub mod disk;
 pub mod exit;
 pub mod format;
 pub mod hooks;
 pub mod log_file;
 pub mod task;
 
+pub use disk::{Disk, DiskKind};
 pub use exit::{ContainerExit, Exit, Started, Why};
 pub use format::FormatError;
 pub use task::{Container, Device, Driver, IdMap, Mount, MountKind, Task, Ulimit};

@@ -3,6 +3,7 @@
 //! An attempt is a list of 1…n named containers of one node (this version's supervisor runs exactly one and ends any
 //! other number as a failed start). Never here: what AWS calls these things; the server translates.
 
+use crate::disk::Disk;
 use crate::format::{FormatError, Writer, from_hex, parse, read, to_hex};
 
 /// One attempt of one job on this host.
@@ -87,6 +88,8 @@ pub struct Container {
     pub layers: Vec<String>,
     /// Folder on disk for the writable layer; the supervisor makes and removes what is in it.
     pub scratch: String,
+    /// A limit of the folder that holds the writable layer. Absent: the host's disk is the limit.
+    pub disk: Option<Disk>,
     /// The root file system may not be written.
     pub readonly_root: bool,
     /// Mounts on top of the root, in this order.
@@ -227,6 +230,7 @@ impl Container {
         w.put("user", &self.user);
         self.layers.iter().for_each(|v| w.put("layer", v));
         w.put("scratch", &self.scratch);
+        w.put_some("disk", self.disk.as_ref().map(Disk::encode));
         w.put("readonly_root", u8::from(self.readonly_root));
         self.mounts.iter().for_each(|m| w.put("mount", m.encode()));
         w.put_some("memory_bytes", self.memory_bytes);
@@ -257,6 +261,7 @@ impl Container {
             "user" => self.user = value,
             "layer" => self.layers.push(value),
             "scratch" => self.scratch = value,
+            "disk" => self.disk = Some(Disk::decode(&value)?),
             "readonly_root" => self.readonly_root = value == "1",
             "mount" => self.mounts.push(Mount::decode(&value)?),
             "memory_bytes" => self.memory_bytes = Some(parse(key, &value)?),

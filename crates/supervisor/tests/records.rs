@@ -4,8 +4,8 @@
 
 use batchyard_supervisor::format::{FormatError, from_hex, to_hex};
 use batchyard_supervisor::{
-    Container, ContainerExit, Device, Driver, Exit, IdMap, Mount, MountKind, Started, Task, Ulimit, Why,
-    log_file,
+    Container, ContainerExit, Device, Disk, DiskKind, Driver, Exit, IdMap, Mount, MountKind, Started, Task,
+    Ulimit, Why, log_file,
 };
 
 /// A small generator of numbers, the same in every run.
@@ -69,6 +69,7 @@ impl Random {
             user: self.text(),
             layers: self.list(Self::text),
             scratch: self.text(),
+            disk: self.maybe(Self::disk),
             readonly_root: self.next(2) == 1,
             mounts: self.list(Self::mount),
             memory_bytes: self.maybe(|r| r.next(u64::MAX)),
@@ -89,6 +90,14 @@ impl Random {
             log_cap: self.next(u64::MAX),
             disk_floor: self.next(u64::MAX),
         }
+    }
+
+    fn disk(&mut self) -> Disk {
+        let kind = match self.next(2) {
+            0 => DiskKind::Quota(self.next(1 << 32) as u32),
+            _ => DiskKind::Image(self.text()),
+        };
+        Disk { bytes: self.next(u64::MAX), folder: self.text(), kind }
     }
 
     fn device(&mut self) -> Device {
@@ -129,6 +138,7 @@ impl Random {
                 name: r.text(),
                 code: r.maybe(|r| i32::try_from(r.next(1 << 20)).unwrap()),
                 oom: r.next(2) == 1,
+                disk_full: r.maybe(|r| r.next(u64::MAX)),
                 dropped_lines: r.next(u64::MAX),
                 peak_memory: r.maybe(|r| r.next(u64::MAX)),
             }),

@@ -107,9 +107,19 @@ fn container_result(container: &ContainerExit, why: &Why) -> ContainerResult {
         (Why::StartFailed(text), None) => Some(cut(text)),
         // A killed child whose parent coped is no failure of the job (containers.md §6).
         (_, code) if container.oom && code != Some(0) => Some(OUT_OF_MEMORY.into()),
+        (_, code) if code != Some(0) => container.disk_full.map(disk_full),
         _ => None,
     };
     ContainerResult { name: container.name.clone(), exit_code: container.code, reason }
+}
+
+/// Container's reason when it failed with its disk full. AWS has no such word: its programs say it themselves.
+fn disk_full(bytes: u64) -> Arc<str> {
+    match (bytes, bytes % (1 << 30), bytes >> 20) {
+        (0, ..) => "DiskFullError: the disk of this machine is full".into(),
+        (_, 0, mib) => format!("DiskFullError: the job's disk of {} GiB is full", mib >> 10).into(),
+        (_, _, mib) => format!("DiskFullError: the job's disk of {mib} MiB is full").into(),
+    }
 }
 
 fn cut(text: &Arc<str>) -> Arc<str> {

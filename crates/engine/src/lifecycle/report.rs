@@ -15,7 +15,7 @@ impl Engine {
         match report {
             Report::HostJoined(host) => self.host_joined(host),
             Report::HostLeft(id) => self.host_left(id, now),
-            Report::Progress { task, text } => self.progress(task, text),
+            Report::Progress(texts) => texts.into_iter().for_each(|(task, text)| self.progress(task, text)),
             Report::Started { task, at_ms } => self.started(task, at_ms),
             Report::Exited { task, exit } => {
                 if let Some(attempt) = self.state.attempts.get(&task) {

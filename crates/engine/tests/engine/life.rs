@@ -32,7 +32,7 @@ fn submission_and_placement_are_one_batch() {
 fn a_job_that_goes_well() {
     let mut w = world();
     w.submit("q 1x512");
-    w.report(Report::Progress { task: w.task(1), text: "pulling 10 MB of 20 MB".into() });
+    w.report(Report::Progress(vec![(w.task(1), "pulling 10 MB of 20 MB".into())]));
     assert_eq!(w.status(1), "STARTING (pulling 10 MB of 20 MB)");
     w.report(Report::Started { task: w.task(1), at_ms: 77 });
     assert_eq!(w.status(1), "RUNNING");
@@ -54,7 +54,7 @@ fn a_job_that_goes_well() {
 fn a_job_that_is_killed_for_memory() {
     let mut w = world();
     w.submit("q 1x64");
-    let container = ContainerExit { name: "default".into(), code: Some(137), oom: true };
+    let container = ContainerExit { name: "default".into(), code: Some(137), oom: true, disk_full: None };
     let exit = TaskExit { why: Why::Exit, started_ms: Some(5), stopped_ms: 9, containers: vec![container] };
     w.report(Report::Exited { task: w.task(1), exit });
     assert_eq!(w.status(1), "FAILED (Essential container in task exited)");
@@ -94,7 +94,7 @@ fn repeated_reports_are_silent() {
     let mut w = world();
     w.submit("q 1x64");
     let task = w.task(1);
-    let progress = Report::Progress { task, text: "pulling".into() };
+    let progress = Report::Progress(vec![(task, "pulling".into())]);
     let started = Report::Started { task, at_ms: 5 };
     let exited = Report::Exited { task, exit: w.exit(Why::Exit, Some(0)) };
     for report in [progress.clone(), started.clone(), exited.clone()] {

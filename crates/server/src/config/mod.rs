@@ -6,11 +6,13 @@
 mod error;
 mod load;
 mod parse;
+mod policy;
 mod reference;
 mod settings;
 
 pub use error::SettingsError;
 pub use load::{Flags, Loaded, load, read};
+pub use policy::PullPolicy;
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
+use super::PullPolicy;
 use crate::compute::machine::users::UserNamespaces;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -105,6 +106,29 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 /// Whole seconds, an hour at most.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     whole(text, 1, 3600).map(Duration::from_secs)
+}
+
+/// Whole days, a century at most; 0 is allowed.
+pub(super) fn days(text: &str) -> Result<u32, String> {
+    whole(text, 0, 36_500)
+}
+
+/// Nothing, or what a file system needs to be of any use.
+pub(super) fn job_disk(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Ok(0),
+        bytes if (16 << 20..=1 << 44).contains(&bytes) => Ok(bytes & !4095),
+        _ => Err("must be 0 or between 16MiB and 16TiB".into()),
+    }
+}
+
+pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
+    match text {
+        "missing" => Ok(PullPolicy::Missing),
+        "always" => Ok(PullPolicy::Always),
+        "never" => Ok(PullPolicy::Never),
+        _ => Err("must be missing, always or never".into()),
+    }
 }
 
 fn whole<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {

@@ -1,7 +1,7 @@
 //! The settings, each with its meaning, default and parser in one place.
 
-use super::SettingsError;
 use super::parse;
+use super::{PullPolicy, SettingsError};
 use crate::compute::machine::users::UserNamespaces;
 use crate::http::Limits;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -83,6 +83,16 @@ settings! {
     user_namespaces: UserNamespaces = UserNamespaces::Fargate, "fargate", parse::user_namespaces;
     /// This machine's id of root in user namespaces, the first of 65,536 that nothing else here may have.
     user_namespace_ids: u32 = 1_879_048_192, "1879048192", parse::first_id;
+    /// When a registry is asked for a job's image: `missing` (it is not on this machine), `always`, or `never`.
+    pull_policy: PullPolicy = PullPolicy::Missing, "missing", parse::pull_policy;
+    /// Bytes of pulled images above which the least recently used go that no job has. 0: no limit.
+    images_max_bytes: u64 = 0, "0", parse::size;
+    /// Days after which a pulled image goes that no job used. 0: never.
+    images_keep_days: u32 = 0, "0", parse::days;
+    /// Bytes that a job without `ephemeralStorage` may write to its writable layer and volumes. 0: no limit.
+    job_disk_bytes: u64 = 0, "0", parse::job_disk;
+    /// Free space on the data folder's disk that a job's start waits for and a pull leaves.
+    disk_reserve_bytes: u64 = 256 << 20, "256MiB", parse::size;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
     log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
     /// Free space on the data folder's disk under which output is dropped and counted.

@@ -36,6 +36,9 @@ pub(super) struct ImageRecord {
     /// Made by this program from the machine's own busybox.
     #[serde(default)]
     pub(super) builtin: bool,
+    /// It came from a registry.
+    #[serde(default)]
+    pub(super) pulled: bool,
 }
 
 /// One unpacked layer.

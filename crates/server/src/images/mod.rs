@@ -2,7 +2,8 @@
 //!
 //! Owns the folder it is given: `blobs/sha256/<hex>` (manifests and configurations), `layers/<diff id>/` (one
 //! unpacked folder per distinct layer, shared by images, ready to be an overlayfs lower folder), `refs.json`
-//! (names and what they mean), `tmp/` (what is half made) and `lock`. Server and command line may use one store
+//! (names and what they mean), `used/` (when images were last used), `tmp/` (what is half made) and
+//! `lock`. Server and command line may use one store
 //! at the same time. Never mounts, never runs a container, never talks to a registry; everything here blocks,
 //! async callers go through a blocking thread.
 //!
@@ -20,6 +21,7 @@ mod error;
 mod host;
 mod index;
 mod layout;
+mod prune;
 mod publish;
 mod query;
 mod reference;
@@ -37,6 +39,7 @@ pub use builtin::TINY_IMAGE;
 pub use config::{ImageConfig, Platform};
 pub use error::ImageError;
 pub use host::{HOST_IMAGE, HostMasks, host_masks};
+pub use prune::{LayersInUse, PruneRule};
 pub use query::{ImageKind, ImageSummary, Removed, ResolvedImage};
 pub use reference::Reference;
 pub use store::{ImageStore, Imported, ImportedImage};

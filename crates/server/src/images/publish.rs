@@ -175,7 +175,8 @@ impl ImageStore {
         }
         let layers = diff_ids.to_vec();
         let builtin = candidate.builtin;
-        index.images.entry(digest).or_insert(ImageRecord { config, layers, created, imported, builtin });
+        let record = ImageRecord { config, layers, created, imported, builtin, pulled: false };
+        index.images.entry(digest).or_insert(record);
         Ok(names)
     }
 }

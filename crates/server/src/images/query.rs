@@ -102,17 +102,25 @@ impl ImageStore {
     /// place to note that a job uses it. `claim` must not call the store.
     ///
     /// # Errors
-    /// As [`ImageStore::resolve`].
-    pub fn resolve_claimed(
+    /// As [`ImageStore::resolve`], or `claim`'s own.
+    pub fn resolve_claimed<E: From<ImageError>>(
         &self,
         reference: &str,
-        claim: &mut dyn FnMut(&ResolvedImage),
-    ) -> Result<ResolvedImage, ImageError> {
-        let found = self.resolve(reference)?;
-        let _lock = Lock::take(&self.dir)?;
-        let found = if found.kind == ImageKind::Host { found } else { self.find(reference)? };
-        claim(&found);
-        Ok(found)
+        claim: &mut dyn FnMut(ResolvedImage) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if reference == host::HOST_IMAGE {
+            return claim(self.resolve(reference)?);
+        }
+        let lock = Lock::share(&self.dir)?;
+        match self.find(reference) {
+            Err(ImageError::NotFound { .. }) if builtin::answers_to(reference) => {
+                drop(lock);
+                self.ensure_builtin()?;
+                let _lock = Lock::share(&self.dir)?;
+                claim(self.find(reference)?)
+            }
+            found => claim(found?),
+        }
     }
 
     /// Digests of the images that have one of these layers. A damaged image has no layers to find; removing it is the way
@@ -216,7 +224,7 @@ impl ImageStore {
         Ok(ResolvedImage { reference, digest: digest.to_string(), layers, config, kind: ImageKind::Layers })
     }
 
-    fn stack(&self, diff_ids: &[Digest]) -> Result<Vec<PathBuf>, ImageError> {
+    pub(super) fn stack(&self, diff_ids: &[Digest]) -> Result<Vec<PathBuf>, ImageError> {
         let mut layers = Vec::new();
         let mut seen = BTreeSet::new();
         for id in diff_ids.iter().rev() {
@@ -241,7 +249,7 @@ impl ImageStore {
 
     /// Writes the record without what nobody needs, then takes it away. Layers are first moved aside, so that
     /// none is ever half there under its name.
-    fn sweep(
+    pub(super) fn sweep(
         &self,
         lock: Lock,
         mut index: Index,

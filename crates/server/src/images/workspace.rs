@@ -19,10 +19,19 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock. Held shortly, except while leftovers are removed at start.
     pub(super) fn take(dir: &Path) -> Result<Self, ImageError> {
+        Self::wait(dir, FlockOperation::LockExclusive)
+    }
+
+    /// Waits until nobody changes the store, and keeps it so. Many may hold this at once.
+    pub(super) fn share(dir: &Path) -> Result<Self, ImageError> {
+        Self::wait(dir, FlockOperation::LockShared)
+    }
+
+    fn wait(dir: &Path, how: FlockOperation) -> Result<Self, ImageError> {
         let path = dir.join("lock");
         let doing = || format!("locking {}", path.display());
         let file = File::options().create(true).truncate(false).write(true).open(&path).at(doing)?;
-        while let Err(error) = flock(&file, FlockOperation::LockExclusive) {
+        while let Err(error) = flock(&file, how) {
             if error != rustix::io::Errno::INTR {
                 return Err(error).at(doing);
             }

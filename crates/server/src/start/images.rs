@@ -2,40 +2,95 @@
 //!
 //! Never here: importing images.
 
-use crate::compute::machine::{Image, Images, cannot_pull, in_use};
-use crate::images::{ImageError, ImageKind, ImageStore, Removed, ResolvedImage, host_masks};
+use crate::compute::machine::{Claiming, Image, Images, cannot_pull, in_use};
+use crate::config::PullPolicy;
+use crate::images::{HOST_IMAGE, ImageError, ImageKind, ImageStore, PruneRule, ResolvedImage, host_masks};
 use batchyard_supervisor::{Mount, MountKind};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Who a job in the host image is unless it names a user.
 const NOBODY: &str = "65534:65534";
+
+/// How often a use of one image is noted at most.
+const NOTE_EVERY: Duration = Duration::from_secs(3600);
+/// How often the rules of age and size are looked at.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// What the settings say of images.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// When a registry is asked.
+    pub policy: PullPolicy,
+    /// Bytes that images may have; 0: no limit.
+    pub max_bytes: u64,
+    /// Days after which unused ones go; 0: never.
+    pub keep_days: u32,
+}
 
 /// Images of this machine.
 pub struct MachineImages {
     store: ImageStore,
     data_dir: PathBuf,
+    options: Rules,
+    noted: Mutex<HashMap<String, Instant>>,
 }
 
 impl MachineImages {
     /// Over this store; the data folder is hidden from jobs in the host image.
-    pub fn new(store: ImageStore, data_dir: &Path) -> Self {
-        Self { store, data_dir: data_dir.to_path_buf() }
+    pub fn new(store: ImageStore, data_dir: &Path, options: Rules) -> Self {
+        Self { store, data_dir: data_dir.to_path_buf(), options, noted: Mutex::default() }
     }
 
-    /// Removes images whose name went while a job used them and whose jobs have ended since. For the start, before any
-    /// attempt is made. What can't be removed now stays for the next start.
-    pub fn collect(&self) {
-        match self.collect_unused() {
-            Ok(gone) => {
-                tracing::info!(layers = gone.layers, bytes = gone.bytes, "unused image content removed")
+    /// Removes what the rules name, and images whose name went while a job used them and whose jobs have ended since;
+    /// then again now and then, off the way of any start. What can't be removed now stays for the next time.
+    pub async fn keep_clean(self: Arc<Self>) {
+        let mut clock = tokio::time::interval(PRUNE_EVERY);
+        loop {
+            clock.tick().await;
+            let me = self.clone();
+            let _ = tokio::task::spawn_blocking(move || me.collect()).await;
+        }
+    }
+
+    fn collect(&self) {
+        let given = |n: u64| (n > 0).then_some(n);
+        self.prune(&PruneRule {
+            unused_for: given(self.options.keep_days.into()).map(|days| Duration::from_secs(days * 86_400)),
+            max_bytes: given(self.options.max_bytes),
+            only_pulled: true,
+        });
+    }
+
+    fn prune(&self, rule: &PruneRule) {
+        match self.store.prune(rule, &|| in_use::layers(&self.data_dir)) {
+            Ok(gone) if gone.layers > 0 || !gone.references.is_empty() => {
+                tracing::info!(images = ?gone.references, layers = gone.layers, bytes = gone.bytes, "unused images removed");
             }
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "images that nothing uses any more are kept"),
         }
     }
 
-    fn collect_unused(&self) -> anyhow::Result<Removed> {
-        let used = self.store.with_layers(&in_use::layers(&self.data_dir)?)?;
-        Ok(self.store.collect(&|digest| used.contains(digest))?)
+    /// A time a little old does no harm, a write at every start would.
+    fn note_use(&self, digest: &str) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(digest).is_some_and(|at| at.elapsed() < NOTE_EVERY) {
+            return;
+        }
+        noted.insert(digest.to_string(), Instant::now());
+        drop(noted);
+        if let Err(error) = self.store.note_use(digest) {
+            tracing::warn!(%error, "when an image was last used is not noted");
+        }
+    }
+
+    /// Whether a registry can have it: neither this machine's own root nor an id.
+    fn may_pull(&self, reference: &str) -> bool {
+        let named = reference != HOST_IMAGE && !reference.starts_with("sha256:");
+        named && self.options.policy != PullPolicy::Never
     }
 
     /// One line for start-up.
@@ -65,14 +120,45 @@ fn host_mounts(data_dir: &Path) -> Vec<Mount> {
 }
 
 impl Images for MachineImages {
-    fn resolve(&self, reference: &str) -> Result<Image, String> {
-        match self.store.resolve(reference) {
-            Ok(found) => Ok(image(found, &self.data_dir)),
-            Err(ImageError::NotFound { .. }) => Err(cannot_pull(&format!(
+    fn claim(&self, reference: &str, claim: Claiming<'_>) -> Result<bool, String> {
+        let mut used = None;
+        let result = self.store.resolve_claimed(reference, &mut |found| {
+            used = Some(found.digest.clone());
+            claim(image(found, &self.data_dir)).map_err(Unclaimed::Claim)
+        });
+        if let Some(digest) = used {
+            self.note_use(&digest);
+        }
+        match result {
+            Ok(()) => Ok(true),
+            Err(Unclaimed::Claim(reason)) => Err(reason),
+            Err(Unclaimed::Image(ImageError::NotFound { .. })) if self.may_pull(reference) => Ok(false),
+            Err(Unclaimed::Image(ImageError::NotFound { .. })) => Err(cannot_pull(&format!(
                 "manifest for {reference} not found; import it with: batchyard image import ARCHIVE"
             ))),
-            Err(error) => Err(cannot_pull(&error.to_string())),
+            Err(Unclaimed::Image(error)) => Err(cannot_pull(&error.to_string())),
         }
+    }
+
+    fn pull_first(&self, reference: &str) -> bool {
+        self.options.policy == PullPolicy::Always && self.may_pull(reference)
+    }
+
+    fn make_room(&self, bytes: u64) {
+        let most = self.store.bytes().unwrap_or_default().saturating_sub(bytes);
+        self.prune(&PruneRule { max_bytes: Some(most), only_pulled: true, ..PruneRule::default() });
+    }
+}
+
+/// Why an image could not be claimed.
+enum Unclaimed {
+    Image(ImageError),
+    Claim(String),
+}
+
+impl From<ImageError> for Unclaimed {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
     }
 }
 
@@ -133,7 +219,7 @@ mod tests {
         fs::write(attempt.join(TASK), task.encode()).unwrap();
         assert!(store.remove("base:1", &|_| true).unwrap().kept_in_use);
 
-        let images = MachineImages::new(store, data.path());
+        let images = MachineImages::new(store, data.path(), Rules::default());
         images.collect();
         assert!(layer.is_dir(), "its job has not ended");
         fs::write(attempt.join(TASK), "damaged").unwrap();

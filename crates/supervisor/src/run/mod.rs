@@ -6,6 +6,7 @@
 mod child;
 mod clock;
 mod devices;
+mod disk;
 mod fail;
 mod folder;
 mod launch;
@@ -19,7 +20,7 @@ mod userns;
 mod watch;
 
 use batchyard_supervisor::hooks::point;
-use batchyard_supervisor::{Container, ContainerExit, Exit, Task, Why};
+use batchyard_supervisor::{Container, ContainerExit, Disk, DiskKind, Exit, Task, Why};
 use fail::{During, Fail};
 use folder::Folder;
 use limits::Limits;
@@ -64,7 +65,11 @@ pub fn attempt(path: &Path) -> ExitCode {
     folder.sync();
     // What a job left may be a lot: nobody waits for its removal, but the lock tells when it is done.
     for container in task.iter().flat_map(|t| &t.containers) {
-        scratch::clear(&container.scratch);
+        // An image goes as a whole with its last mount.
+        if !matches!(container.disk, Some(Disk { kind: DiskKind::Image(_), .. })) {
+            scratch::clear(&container.scratch);
+        }
+        disk::release(container);
     }
     point("supervisor.before_release");
     folder.release();
@@ -102,6 +107,7 @@ fn run_container(
     signals: OwnedFd,
     control: Option<OwnedFd>,
 ) -> Result<Exit, Fail> {
+    disk::limit(container)?;
     scratch::prepare(&container.scratch)
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
     let mut limits = Limits::make(task, container)?;
@@ -133,6 +139,7 @@ fn finished(c: &Container, ended: Ended, usage: Option<limits::Usage>, dropped_l
     let container = ContainerExit {
         code: ended.code,
         oom: ran && usage.as_ref().is_some_and(|u| u.oom),
+        disk_full: ended.code.filter(|code| *code != 0).and_then(|_| disk::full(c)),
         dropped_lines,
         peak_memory: usage.filter(|_| ran).and_then(|u| u.peak),
         ..never_ran(c)
@@ -157,7 +164,14 @@ fn start_failed(fail: &Fail, containers: &[Container]) -> Exit {
 }
 
 fn never_ran(c: &Container) -> ContainerExit {
-    ContainerExit { name: c.name.clone(), code: None, oom: false, dropped_lines: 0, peak_memory: None }
+    ContainerExit {
+        name: c.name.clone(),
+        code: None,
+        oom: false,
+        disk_full: None,
+        dropped_lines: 0,
+        peak_memory: None,
+    }
 }
 
 /// A process's end as an exit code: its own, or 128 and the signal that ended it.

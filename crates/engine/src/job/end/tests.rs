@@ -3,7 +3,7 @@
 use super::*;
 
 fn exit(why: Why, code: Option<i32>, oom: bool) -> TaskExit {
-    let containers = vec![ContainerExit { name: "default".into(), code, oom }];
+    let containers = vec![ContainerExit { name: "default".into(), code, oom, disk_full: None }];
     TaskExit { why, started_ms: Some(10), stopped_ms: 20, containers }
 }
 
@@ -20,6 +20,21 @@ fn a_container_that_ends_by_itself() {
     let text = EXITED.to_owned();
     assert_eq!(told(&exit(Why::Exit, Some(0), false), None), (true, false, text.clone(), Some(0), None));
     assert_eq!(told(&exit(Why::Exit, Some(3), false), None), (false, true, text, Some(3), None));
+}
+
+/// A full disk is told of what failed, and memory goes before it.
+#[test]
+fn failed_with_a_full_disk() {
+    let told = |code, oom, disk_full| {
+        let mut exit = exit(Why::Exit, Some(code), oom);
+        exit.containers[0].disk_full = disk_full;
+        told(&exit, None).4.unwrap_or_default()
+    };
+    assert_eq!(told(1, false, Some(21 << 30)), "DiskFullError: the job's disk of 21 GiB is full");
+    assert_eq!(told(1, false, Some(32 << 20)), "DiskFullError: the job's disk of 32 MiB is full");
+    assert_eq!(told(1, false, Some(0)), "DiskFullError: the disk of this machine is full");
+    assert_eq!(told(137, true, Some(0)), OUT_OF_MEMORY);
+    assert_eq!(told(0, false, Some(0)) + &told(1, false, None), "");
 }
 
 /// Spec jobs §1.5: memory; a killed child does not make a good end bad.
@@ -80,7 +95,8 @@ fn host_loss() {
 /// The retry rules look at the container that failed, not at its sidecar.
 #[test]
 fn the_failed_container_decides() {
-    let container = |name: &str, code| ContainerExit { name: name.into(), code: Some(code), oom: false };
+    let container =
+        |name: &str, code| ContainerExit { name: name.into(), code: Some(code), oom: false, disk_full: None };
     let two =
         TaskExit { containers: vec![container("a", 0), container("b", 7)], ..exit(Why::Exit, None, false) };
     let ending = Ending::of_exit(&two, None, None);

@@ -242,7 +242,7 @@ impl World {
 
     pub fn exit(&self, why: Why, code: Option<i32>) -> TaskExit {
         let started_ms = (!matches!(why, Why::StartFailed(_))).then_some(self.now.wall_ms - 1000);
-        let container = ContainerExit { name: "default".into(), code, oom: false };
+        let container = ContainerExit { name: "default".into(), code, oom: false, disk_full: None };
         TaskExit { why, started_ms, stopped_ms: self.now.wall_ms, containers: vec![container] }
     }
 

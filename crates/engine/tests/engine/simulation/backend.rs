@@ -118,6 +118,6 @@ impl Backend {
 
 pub fn exit(why: Why, code: Option<i32>, oom: bool, now_ms: i64) -> TaskExit {
     let started_ms = code.map(|_| now_ms - 10);
-    let containers = vec![ContainerExit { name: "default".into(), code, oom }];
+    let containers = vec![ContainerExit { name: "default".into(), code, oom, disk_full: None }];
     TaskExit { why, started_ms, stopped_ms: now_ms, containers }
 }

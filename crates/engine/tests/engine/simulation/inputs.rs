@@ -69,7 +69,7 @@ impl Simulation {
         let why = if self.backend.is_stopping(task) { Why::Stopped } else { Why::Exit };
         let exit = match self.random.below(12) {
             0..3 => return self.report(Report::Started { task, at_ms }),
-            3 => return self.report(Report::Progress { task, text: "pulling the image".into() }),
+            3 => return self.report(Report::Progress(vec![(task, "pulling the image".into())])),
             4 => {
                 self.backend.becomes(task, Container::Lost);
                 return self.report(Report::Lost { task, at_ms });

@@ -5,22 +5,23 @@
 //! see `boot`. Never here: which attempts there should be (the engine), when to look (`watch`).
 
 use super::cgroup;
+use super::disk_limit::DiskLimits;
 use super::folder::{Claim, Fate, Folder};
 use super::image::{Images, cannot_pull};
-use super::streams::{Stream, Streams, log_path};
+use super::prepare::Prepared;
 use super::task::{self, Common};
 use super::tracked::{Tracked, TrackedTasks};
+use super::waiting::Waiting;
 use super::work::{Errand, Op};
 use crate::clock::wall_ms;
 use crate::compute::{ReportEnvelope, Reports, TaskSpec};
 use crate::crash::point;
 use batchyard_engine::input::{ContainerExit, TaskExit, Why};
 use batchyard_engine::{Report, TaskId};
-use batchyard_supervisor::{self as records, Exit, hooks};
+use batchyard_supervisor::{self as records, Exit};
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -50,6 +51,12 @@ pub struct Attempts {
     pub reports: Reports,
     /// Attempts that are open, as far as this process knows.
     pub tracked: TrackedTasks,
+    /// How a job's own disk is limited.
+    pub disk_limits: DiskLimits,
+    /// Most bytes of it for jobs that name none; 0: no limit.
+    pub job_disk: u64,
+    /// What starts wait for.
+    pub waiting: Arc<Waiting>,
     /// For whoever does things later.
     pub errands: UnboundedSender<Errand>,
 }
@@ -71,10 +78,11 @@ impl Attempts {
                 self.check(task);
             }
             Op::Orphan(task) => self.orphan(task),
+            Op::Go(task, result) => self.go(task, result),
         }
     }
 
-    fn folder(&self, task: TaskId) -> Folder {
+    pub(super) fn folder(&self, task: TaskId) -> Folder {
         Folder::of(&self.attempts, task)
     }
 
@@ -93,9 +101,30 @@ impl Attempts {
             Ok(Claim::Busy) => self.look(task),
             Err(error) => {
                 tracing::error!(%task, %error, "an attempt's folder cannot be made; trying again");
-                let text = format!("waiting for the disk of this machine: {error}").into();
-                self.send(Report::Progress { task, text }, Vec::new());
-                self.later(LATER, Op::Start(Box::new(spec)));
+                self.waiting.say(task, format!("waiting for the disk of this machine: {error}"));
+                self.tracked.change(task, |t| t.waits = true);
+                self.later(LATER, Op::Go(task, Ok(())));
+            }
+        }
+    }
+
+    /// Goes on with a start that waited, unless it was stopped meanwhile.
+    fn go(&self, task: TaskId, result: Result<(), Arc<str>>) {
+        let Some(spec) = self.tracked.get(task).filter(|t| t.waits && !t.ended).and_then(|t| t.spec) else {
+            return;
+        };
+        self.tracked.change(task, |t| t.waits = false);
+        let folder = self.folder(task);
+        match (folder.make().and_then(|()| folder.claim()), result) {
+            (Ok(Claim::Held(lock)), Ok(())) => self.start_locked(&folder, &spec, lock),
+            (Ok(Claim::Held(_lock)), Err(text)) => {
+                self.never_ran(task, &folder, records::Why::StartFailed, Some(text.to_string()));
+            }
+            (Ok(Claim::Busy), _) => self.look(task),
+            (Err(error), result) => {
+                tracing::error!(%task, %error, "an attempt's folder cannot be made; trying again");
+                self.tracked.change(task, |t| t.waits = true);
+                self.later(LATER, Op::Go(task, result));
             }
         }
     }
@@ -112,7 +141,12 @@ impl Attempts {
                 return self.later(LATER, Op::Start(Box::new(spec.clone())));
             }
         }
-        match self.prepare(folder, spec).and_then(|()| self.spawn(folder, lock)) {
+        let child = match self.prepare(folder, spec) {
+            Ok(Prepared::Written) => self.spawn(folder, lock),
+            Ok(Prepared::Waits(what)) => return self.wait(task, what, lock),
+            Err(reason) => Err(reason),
+        };
+        match child {
             Ok(child) => {
                 point("after_spawn");
                 self.tracked.change(task, |t| {
@@ -123,41 +157,6 @@ impl Attempts {
             }
             Err(reason) => self.never_ran(task, folder, records::Why::StartFailed, Some(reason)),
         }
-    }
-
-    /// Everything but the spawn. Errors: the reason, as the ECS agent words it.
-    fn prepare(&self, folder: &Folder, spec: &TaskSpec) -> Result<(), String> {
-        let image = self.images.resolve(&spec.image)?;
-        let cannot_create = |e: io::Error| format!("CannotCreateContainerError: {e}");
-        let mut streams = Streams { created_ms: wall_ms(), streams: Vec::new() };
-        let mut log = String::new();
-        if let Some(target) = &spec.log {
-            let path = log_path(spec.start.task, 0);
-            let file = self.data.join(&path);
-            fs::create_dir_all(file.parent().unwrap_or(Path::new("/"))).map_err(cannot_create)?;
-            log = file.to_string_lossy().into_owned();
-            let (group, stream) = (target.group.clone(), target.stream.clone());
-            streams.streams.push(Stream { group, stream, container: task::CONTAINER.to_string(), path });
-        }
-        let task = task::build(spec, image, &self.common, folder, log)?;
-        folder.write_streams(&streams).map_err(cannot_create)?;
-        folder.write_task(&task).map_err(cannot_create)
-    }
-
-    /// Hands the lock to a new supervisor. `Command` with these settings is `posix_spawn`, never a fork of this
-    /// threaded process; keep it so.
-    fn spawn(&self, folder: &Folder, lock: File) -> Result<Child, String> {
-        let failed =
-            |e: io::Error| format!("CannotStartContainerError: start {}: {e}", self.program.display());
-        let out = folder.diagnostics().map_err(failed)?;
-        let err = out.try_clone().map_err(failed)?;
-        let mut command = Command::new(&self.program);
-        command.arg(folder.path()).env_clear().stdin(Stdio::from(lock)).stdout(out).stderr(err);
-        if let Some(hooks) = hooks::folder() {
-            command.env(hooks::VARIABLE, hooks);
-        }
-        point("before_spawn");
-        command.spawn().map_err(failed)
     }
 
     /// Ends an attempt that no supervisor had. The caller holds the lock.
@@ -171,6 +170,7 @@ impl Attempts {
                 name: task::CONTAINER.to_string(),
                 code: None,
                 oom: false,
+                disk_full: None,
                 dropped_lines: 0,
                 peak_memory: None,
             }],
@@ -273,9 +273,8 @@ impl Attempts {
     /// Looks, and finds out whether the supervisor lives.
     fn check(&self, task: TaskId) {
         self.look(task);
-        let Some(known) = self.tracked.get(task).filter(|known| !known.ended || known.forgotten) else {
-            return;
-        };
+        let open = |known: &Tracked| !known.waits && (!known.ended || known.forgotten);
+        let Some(known) = self.tracked.get(task).filter(open) else { return };
         let folder = self.folder(task);
         let lock = match folder.claim() {
             Ok(Claim::Held(lock)) => lock,
@@ -371,6 +370,7 @@ impl Attempts {
     }
 
     fn over(&self, task: TaskId, folder: &Folder, report: Report) {
+        self.waiting.leave(task);
         self.tracked.change(task, |t| {
             t.spec = None;
             t.ended = true;
@@ -387,7 +387,7 @@ impl Attempts {
         let _ = self.reports.send(ReportEnvelope { report, streams });
     }
 
-    fn later(&self, after: Duration, op: Op) {
+    pub(super) fn later(&self, after: Duration, op: Op) {
         self.errand(Errand::Later(after, op));
     }
 
@@ -406,8 +406,12 @@ fn translate(exit: Exit) -> TaskExit {
             Why::StartFailed(exit.text.unwrap_or_else(|| cannot_pull("unknown reason")).into())
         }
     };
-    let container =
-        |c: records::ContainerExit| ContainerExit { name: c.name.into(), code: c.code, oom: c.oom };
+    let container = |c: records::ContainerExit| ContainerExit {
+        name: c.name.into(),
+        code: c.code,
+        oom: c.oom,
+        disk_full: c.disk_full,
+    };
     TaskExit {
         why,
         started_ms: exit.started_ms,

@@ -16,12 +16,16 @@ pub mod streams;
 pub mod users;
 
 mod attempt;
+mod disk;
+mod disk_limit;
 mod environment;
+mod prepare;
 mod signal;
 #[rustfmt::skip]
 mod syscalls;
 mod task;
 mod tracked;
+mod waiting;
 mod watch;
 mod work;
 
@@ -31,7 +35,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use host::Declared;
-pub use image::{Image, Images, cannot_pull};
+pub use image::{Claiming, Image, Images, OnProgress, PullFailure, Pulling, Wanted, cannot_pull};
 pub use task::JobDefaults;
 
 use crate::clock::wall_ms;
@@ -40,6 +44,7 @@ use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
 use batchyard_supervisor::format::to_hex;
+use disk_limit::DiskLimits;
 use folder::{Claim, Fate, Folder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -54,6 +59,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tracked::TrackedTasks;
 use users::{UserNamespaces, Users};
+use waiting::Waiting;
 use work::{Op, Workers};
 
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
@@ -82,6 +88,10 @@ pub struct MachineSettings {
     pub user_namespaces: UserNamespaces,
     /// This host's id of root in user namespaces.
     pub user_namespace_ids: u32,
+    /// Free bytes that a start needs to find, and that a pull leaves.
+    pub disk_reserve: u64,
+    /// Most bytes of a job's own disk, for jobs that name none; 0: no limit.
+    pub job_disk: u64,
 }
 
 impl MachineSettings {
@@ -98,6 +108,8 @@ impl MachineSettings {
             defaults: JobDefaults::default(),
             user_namespaces: UserNamespaces::Off,
             user_namespace_ids: 0,
+            disk_reserve: 0,
+            job_disk: 0,
         }
     }
 }
@@ -145,10 +157,27 @@ impl Machine {
         bound_jobs(&common.cgroup, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
-        let attempts =
-            Arc::new(Attempts { data, attempts, trash, program, common, images, reports, tracked, errands });
+        let (disk_limits, job_disk) = (DiskLimits::find(&run, &run), settings.job_disk);
+        let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
+        let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
+        let attempts = Attempts {
+            data,
+            attempts,
+            trash,
+            program,
+            common,
+            images,
+            reports,
+            tracked,
+            disk_limits,
+            job_disk,
+            waiting,
+            errands,
+        };
+        let attempts = Arc::new(attempts);
         let workers = Workers::spawn(WORKERS, &attempts)?;
         let background = vec![
+            told,
             tokio::spawn(watch::wakes(watch::bind(&wake)?, workers.clone())),
             tokio::spawn(watch::errands(mailbox, workers.clone())),
             tokio::spawn(watch::sweep(Arc::clone(&attempts), workers.clone())),
@@ -230,6 +259,7 @@ impl Compute for Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.background.iter().for_each(JoinHandle::abort);
+        self.attempts.waiting.end();
     }
 }
 

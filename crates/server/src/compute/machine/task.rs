@@ -104,6 +104,7 @@ pub fn build(
         user: spec.user.clone().unwrap_or(image.user),
         layers: image.layers.iter().map(|layer| layer.to_string_lossy().into_owned()).collect(),
         scratch: folder.scratch().to_string_lossy().into_owned(),
+        disk: None,
         readonly_root: spec.readonly_root,
         memory_bytes: Some(u64::from(spec.memory_mib) << 20),
         swap_bytes: spec.max_swap_mib.map(|mib| u64::from(mib) << 20),

@@ -20,6 +20,10 @@ pub struct Tracked {
     pub forgotten: bool,
     /// It belongs to no job: nothing of it is reported.
     pub orphan: bool,
+    /// Its start waits for its image or for room on the disk; it goes on by `Op::Go`.
+    pub waits: bool,
+    /// How often its image was pulled for this start.
+    pub pulls: u32,
 }
 
 /// All open attempts.

@@ -31,6 +31,8 @@ pub enum Op {
     Reaped(TaskId),
     /// It belongs to no job.
     Orphan(TaskId),
+    /// What its start waited for is there, or why it can't be had.
+    Go(TaskId, Result<(), Arc<str>>),
 }
 
 /// Something for the async side.
@@ -73,7 +75,8 @@ impl Workers {
             | Op::Look(task)
             | Op::Check(task)
             | Op::Reaped(task)
-            | Op::Orphan(task) => *task,
+            | Op::Orphan(task)
+            | Op::Go(task, _) => *task,
         };
         // Task ids are random, so any byte spreads them.
         let _ = self.0[usize::from(task.0[15]) % self.0.len()].send(op);

@@ -8,6 +8,7 @@ mod attacks;
 mod builtins;
 mod imports;
 pub(super) mod kills;
+mod pruning;
 mod references;
 mod storing;
 mod support;

@@ -3,7 +3,7 @@
 use super::support::{Tape, docker, import, names, root, store};
 use crate::images::index::Index;
 use crate::images::workspace::Workspace;
-use crate::images::{ImageError, ImageOptions, ImageStore};
+use crate::images::{ImageError, ImageOptions, ImageStore, ResolvedImage};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
@@ -58,7 +58,12 @@ fn what_a_job_uses_stays_until_it_ends() {
     let (_temp, store) = store();
     import(&store, &docker(&[layer("x")], "x:1"), None).unwrap();
     let mut claimed = None;
-    let found = store.resolve_claimed("x:1", &mut |image| claimed = Some(image.digest.clone())).unwrap();
+    let mut claim = |image: ResolvedImage| -> Result<(), ImageError> {
+        claimed = Some(image.digest);
+        Ok(())
+    };
+    store.resolve_claimed("x:1", &mut claim).unwrap();
+    let found = store.resolve("x:1").unwrap();
     assert_eq!(claimed.as_ref(), Some(&found.digest));
     let used = |digest: &str| Some(digest) == claimed.as_deref();
     let gone = store.remove("x:1", &used).unwrap();

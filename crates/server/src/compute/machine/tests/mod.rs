@@ -1,17 +1,20 @@
 //! The server's half of an attempt against a supervisor that is a shell script: who runs it, how often, what is told.
 
+mod pull;
 mod restart;
 mod start;
 
 use super::testing::{TempFolder, spec};
-use super::{Image, Images, Machine, MachineSettings, cannot_pull};
+use super::{Claiming, Image, Images, Machine, MachineSettings, OnProgress, Pulling, Wanted, cannot_pull};
 use crate::compute::{Compute, ReportEnvelope, TaskSpec};
 use batchyard_engine::{Report, TaskId};
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A data folder, and the machine that has it now.
@@ -19,17 +22,34 @@ struct Fixture {
     data: TempFolder,
     machine: Option<Machine>,
     reports: UnboundedReceiver<ReportEnvelope>,
+    registry: Arc<Notify>,
 }
 
-/// Knows one image.
-struct OneImage;
+/// Knows one image, and another once it was pulled.
+#[derive(Default)]
+struct SomeImages {
+    here: Arc<AtomicBool>,
+    registry: Arc<Notify>,
+}
 
-impl Images for OneImage {
-    fn resolve(&self, reference: &str) -> Result<Image, String> {
+impl Images for SomeImages {
+    fn claim(&self, reference: &str, claim: Claiming<'_>) -> Result<bool, String> {
         match reference {
-            "tiny" => Ok(Image { layers: vec![PathBuf::from("/nowhere")], ..Image::default() }),
+            "far" if !self.here.load(Ordering::SeqCst) => Ok(false),
+            "tiny" | "far" => {
+                claim(Image { layers: vec![PathBuf::from("/nowhere")], ..Image::default() }).map(|()| true)
+            }
             other => Err(cannot_pull(&format!("manifest for {other} not found"))),
         }
+    }
+
+    fn pull(&self, _: Wanted, _: OnProgress) -> Pulling {
+        let (here, registry) = (self.here.clone(), self.registry.clone());
+        Box::pin(async move {
+            registry.notified().await;
+            here.store(true, Ordering::SeqCst);
+            Ok(())
+        })
     }
 }
 
@@ -37,9 +57,9 @@ impl Fixture {
     /// A new data folder with a machine that knows of no open attempt.
     fn new() -> Self {
         let data = TempFolder::new();
-        let (machine, reports) = open(data.path());
+        let (machine, reports, registry) = open(data.path());
         machine.reconcile(&[]).expect("reconciled");
-        Self { data, machine: Some(machine), reports }
+        Self { data, machine: Some(machine), reports, registry }
     }
 
     fn machine(&self) -> &Machine {
@@ -49,9 +69,9 @@ impl Fixture {
     /// As after a kill: another machine on the same folder, told these open attempts.
     fn restart(&mut self, open_tasks: &[TaskId]) {
         self.machine = None;
-        let (machine, reports) = open(self.data.path());
+        let (machine, reports, registry) = open(self.data.path());
         machine.reconcile(open_tasks).expect("reconciled");
-        (self.machine, self.reports) = (Some(machine), reports);
+        (self.machine, self.reports, self.registry) = (Some(machine), reports, registry);
     }
 
     /// A task that makes the script do this.
@@ -109,9 +129,11 @@ impl Fixture {
     }
 }
 
-fn open(data: &Path) -> (Machine, UnboundedReceiver<ReportEnvelope>) {
+fn open(data: &Path) -> (Machine, UnboundedReceiver<ReportEnvelope>, Arc<Notify>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/compute/machine/tests/fake-supervisor.sh");
     let settings = MachineSettings { supervisor: Some(script), ..MachineSettings::new(data) };
     let (sender, reports) = unbounded_channel();
-    (Machine::open(&settings, Arc::new(OneImage), sender).expect("a machine"), reports)
+    let images = SomeImages::default();
+    let registry = images.registry.clone();
+    (Machine::open(&settings, Arc::new(images), sender).expect("a machine"), reports, registry)
 }
