@@ -293,7 +293,9 @@ fn locate(index: &Index, text: &str) -> Result<(String, Digest), ImageError> {
     }
     let reference = Reference::parse(text)?;
     let digest = match reference.pinned() {
-        Some(pinned) => index.by_digest(pinned).map(|(digest, _)| digest),
+        // A pull by the digest of an index is filed under that.
+        Some(pinned) => (index.by_digest(pinned).map(|(digest, _)| digest))
+            .or_else(|| index.references.get(&reference.without_tag().to_string())),
         None => index.references.get(&reference.to_string()),
     };
     Ok((reference.to_string(), digest.ok_or_else(not_found)?.clone()))

@@ -70,6 +70,13 @@ impl Reference {
     }
 }
 
+impl Reference {
+    /// The same without its tag: the digest alone, for a reference that has one.
+    pub(super) fn without_tag(&self) -> Self {
+        Self { tag: None, ..self.clone() }
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.repository)?;

@@ -22,7 +22,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The images of this machine, in one folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ImageStore {
     pub(super) dir: PathBuf,
     pub(super) options: ImageOptions,

@@ -4,10 +4,26 @@
 //! pulled once however many ask for it. Never here: how images are kept (`images`), when a job's image is pulled
 //! (`compute`).
 
+mod client;
+mod docker_config;
+mod error;
+mod fetch;
+mod login;
+mod shared;
+
+pub use error::PullError;
+pub use login::{Logins, secret_login};
+
+use crate::images::{ImageError, ImageStore, Reference};
+use client::Clients;
+use shared::Shared;
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// A user of a registry.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Login {
     /// Name.
     pub username: String,
@@ -41,3 +57,86 @@ pub struct Progress {
 
 /// Told while a pull goes on, from any thread, as often as the transfer advances.
 pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// What a pull brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The normalised reference.
+    pub reference: String,
+    /// Digest of the manifest of this machine's platform.
+    pub digest: String,
+    /// Number of layers.
+    pub layers: usize,
+    /// Of them fetched now.
+    pub new_layers: usize,
+    /// Bytes that were fetched.
+    pub fetched_bytes: u64,
+}
+
+/// Asked before anything is fetched, with the bytes that are to come: room for them, or why there is none.
+pub type Room = Arc<dyn Fn(u64) -> Result<(), String> + Send + Sync>;
+
+/// How registries are reached.
+#[derive(Clone)]
+pub struct RegistrySettings {
+    /// Registry hosts and what is asked in their place, perhaps with a path before the repository.
+    pub mirrors: Vec<(String, String)>,
+    /// Hosts that are asked by plain HTTP.
+    pub insecure: Vec<String>,
+    /// Certificates to trust beside the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Most images that are pulled at once.
+    pub max_pulls: usize,
+    /// Where logins are found.
+    pub logins: Logins,
+    /// Whether there is room for what is to come.
+    pub room: Option<Room>,
+}
+
+/// The registries, as this machine reaches them. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    store: ImageStore,
+    settings: RegistrySettings,
+    clients: Clients,
+    /// Images at once.
+    turns: Semaphore,
+    shared: Shared,
+}
+
+impl Registry {
+    /// Pulls into this store.
+    ///
+    /// # Errors
+    /// The file of certificates cannot be read.
+    pub fn new(store: ImageStore, settings: RegistrySettings) -> Result<Self, PullError> {
+        let clients = Clients::new(&settings)?;
+        let turns = Semaphore::new(settings.max_pulls.max(1));
+        Ok(Self(Arc::new(Inner { store, settings, clients, turns, shared: Shared::default() })))
+    }
+
+    /// Pulls what is missing of an image and files it under its name. Who asks for the same image while it is being
+    /// pulled waits for that pull and sees its progress. Dropping the future ends the pull when nobody else waits.
+    ///
+    /// # Errors
+    /// See [`PullError`]; what is temporary was tried again a few times.
+    pub async fn pull(
+        &self,
+        request: &PullRequest,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Pulled, PullError> {
+        let reference = Reference::parse(&request.reference).map_err(bad_reference)?;
+        let inner = Arc::clone(&self.0);
+        let key = (reference.to_string(), request.login.clone());
+        self.0
+            .shared
+            .join(key, on_progress, |report| fetch::pull(inner, reference, request.login.clone(), report))
+            .await
+    }
+}
+
+fn bad_reference(error: ImageError) -> PullError {
+    PullError::permanent(error.to_string())
+}
