@@ -30,6 +30,7 @@ install_packages() {
         aws_version_2 || missing="$missing awscli"
         # What native containers are compared with.
         command -v runc >/dev/null || missing="$missing runc"
+        command -v docker-registry >/dev/null || missing="$missing docker-registry"
     fi
     missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0

@@ -42,7 +42,7 @@ PARTS = {
 }
 BELOW = {
     "Device", "EFSAuthorizationConfig", "EFSVolumeConfiguration", "FirelensConfiguration",
-    "RepositoryCredentials", "S3FilesVolumeConfiguration", "Secret", "TaskContainerDependency",
+    "S3FilesVolumeConfiguration", "Secret", "TaskContainerDependency",
     "ConsumableResourceProperties", "ConsumableResourceRequirement", "NodeProperties", "NodeRangeProperty",
 } | below(SHAPES["EksProperties"])
 
@@ -129,7 +129,6 @@ def test_a_refused_kind_of_work(server, member):
 
 CONTAINERS = {
     "firelensConfiguration": {"type": "fluentd"}, "secrets": [{"name": "S", "valueFrom": SECRET}],
-    "repositoryCredentials": {"credentialsParameter": SECRET},
 }
 TASK = {member: CONTAINER[member] for member in ("image", "resourceRequirements")}
 

@@ -42,6 +42,8 @@ class Server:
         self.settings = {"BATCHYARD_DRIVER": DRIVER} if DRIVER != "native" else {}
         if USER_NAMESPACES:
             self.settings["BATCHYARD_USER_NAMESPACES"] = USER_NAMESPACES
+        # Nothing is ever asked of a registry that no test started.
+        self.settings["BATCHYARD_PULL_POLICY"] = "never"
         self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []

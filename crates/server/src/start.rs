@@ -17,6 +17,7 @@ use crate::http::{self, Http};
 use crate::iam::{Credentials, Verifier};
 use crate::images::{ImageOptions, ImageStore};
 use crate::logs::{LogStores, Logs};
+use crate::registry::{Logins, Registry, RegistrySettings};
 use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
@@ -117,7 +118,12 @@ fn open_machine(
         keep_days: settings.images_keep_days,
     };
     let store = ImageStore::open(&data_dir.join("images"), options)?;
-    let images = Arc::new(images::MachineImages::new(store, data_dir, rules));
+    let images = Arc::new(images::MachineImages::new(
+        store.clone(),
+        data_dir,
+        rules,
+        registry(settings, data_dir, store)?,
+    ));
     say("images", &images.describe());
     tokio::spawn(images.clone().keep_clean());
     let (reports, from_machine) = mpsc::unbounded_channel();
@@ -179,6 +185,19 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
     while let Some(envelope) = reports.recv().await {
         core.report(envelope.report, envelope.streams).await;
     }
+}
+
+/// The registries as the settings say. Room for a pull is looked at by whoever asks for it.
+fn registry(settings: &Settings, data_dir: &Path, store: ImageStore) -> anyhow::Result<Registry> {
+    let registries = RegistrySettings {
+        mirrors: settings.registry_mirrors.clone(),
+        insecure: settings.insecure_registries.clone(),
+        ca_file: settings.registry_ca_file.clone(),
+        max_pulls: settings.max_pulls as usize,
+        logins: Logins::new(data_dir, settings.docker_config.clone()),
+        room: None,
+    };
+    Ok(Registry::new(store, registries)?)
 }
 
 fn permitted(settings: &Settings) -> Permitted {

@@ -229,8 +229,10 @@ pub(super) fn variable(name: &str) -> String {
 /// Refuses a name, and points to the setting that shares most of its beginning.
 fn unknown(place: &str, given: &str, key: &str, spell: impl Fn(&str) -> String) -> SettingsError {
     let shared = |name: &str| name.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
+    // The longest common beginning; of several the one of about this length.
+    let likeness = |name: &str| (shared(name), std::cmp::Reverse(name.len().abs_diff(key.len())));
     let near =
-        KEYS.iter().map(|key| key.name).max_by_key(|name| shared(name)).filter(|name| shared(name) >= 3);
+        KEYS.iter().map(|key| key.name).max_by_key(|name| likeness(name)).filter(|name| shared(name) >= 3);
     let hint = near.map_or(String::new(), |name| format!(" (did you mean {}?)", spell(name)));
     SettingsError::Unknown { place: place.into(), name: given.into(), hint }
 }

@@ -14,6 +14,11 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("must name a folder".into()) } else { Ok(text.into()) }
 }
 
+/// A file, or none.
+pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+}
+
 pub(super) fn region(text: &str) -> Result<String, String> {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if (1..=32).contains(&text.len()) && text.bytes().all(fits) {

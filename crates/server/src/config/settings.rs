@@ -85,6 +85,16 @@ settings! {
     user_namespace_ids: u32 = 1_879_048_192, "1879048192", parse::first_id;
     /// When a registry is asked for a job's image: `missing` (it is not on this machine), `always`, or `never`.
     pull_policy: PullPolicy = PullPolicy::Missing, "missing", parse::pull_policy;
+    /// What is asked in place of a registry, as `host=other.host:port`, perhaps with a path before the repository.
+    registry_mirrors: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    /// Registries, as `host:port`, that are asked by plain HTTP. This machine's own addresses may be either.
+    insecure_registries: Vec<String> = Vec::new(), "", parse::list;
+    /// File of certificates (PEM) that registries may have beside those that the system trusts.
+    registry_ca_file: Option<PathBuf> = None, "", parse::file;
+    /// Docker's settings file, for the logins and credential helpers in it.
+    docker_config: Option<PathBuf> = docker_config(), "`$DOCKER_CONFIG/config.json` or `~/.docker/config.json`", parse::file;
+    /// Images that are pulled at once.
+    max_pulls: u32 = 3, "3", parse::connections;
     /// Bytes of pulled images above which the least recently used go that no job has. 0: no limit.
     images_max_bytes: u64 = 0, "0", parse::size;
     /// Days after which a pulled image goes that no job used. 0: never.
@@ -143,6 +153,14 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Where Docker keeps its settings for the user who runs this.
+fn docker_config() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    folder("DOCKER_CONFIG")
+        .or_else(|| Some(folder("HOME")?.join(".docker")))
+        .map(|dir| dir.join("config.json"))
 }
 
 /// Where a server keeps its things when nobody says where.

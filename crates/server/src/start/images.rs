@@ -2,9 +2,12 @@
 //!
 //! Never here: importing images.
 
-use crate::compute::machine::{Claiming, Image, Images, cannot_pull, in_use};
+use crate::compute::machine::{
+    Claiming, Image, Images, OnProgress, PullFailure, Pulling, Wanted, cannot_pull, in_use,
+};
 use crate::config::PullPolicy;
 use crate::images::{HOST_IMAGE, ImageError, ImageKind, ImageStore, PruneRule, ResolvedImage, host_masks};
+use crate::registry::{PullRequest, Registry, secret_login};
 use batchyard_supervisor::{Mount, MountKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,13 +38,14 @@ pub struct MachineImages {
     store: ImageStore,
     data_dir: PathBuf,
     options: Rules,
+    registry: Registry,
     noted: Mutex<HashMap<String, Instant>>,
 }
 
 impl MachineImages {
     /// Over this store; the data folder is hidden from jobs in the host image.
-    pub fn new(store: ImageStore, data_dir: &Path, options: Rules) -> Self {
-        Self { store, data_dir: data_dir.to_path_buf(), options, noted: Mutex::default() }
+    pub fn new(store: ImageStore, data_dir: &Path, options: Rules, registry: Registry) -> Self {
+        Self { store, data_dir: data_dir.to_path_buf(), options, registry, noted: Mutex::default() }
     }
 
     /// Removes what the rules name, and images whose name went while a job used them and whose jobs have ended since;
@@ -144,10 +148,28 @@ impl Images for MachineImages {
         self.options.policy == PullPolicy::Always && self.may_pull(reference)
     }
 
+    fn pull(&self, wanted: Wanted, progress: OnProgress) -> Pulling {
+        let (registry, store, data_dir) = (self.registry.clone(), self.store.clone(), self.data_dir.clone());
+        Box::pin(async move {
+            let login = match &wanted.secret {
+                Some(secret) => Some(secret_login(&data_dir, secret).map_err(lasting)?),
+                None => None,
+            };
+            let request = PullRequest { reference: wanted.reference, login };
+            let pulled = registry.pull(&request, &move |at| progress(at.done, at.total)).await;
+            pulled.map_err(|e| PullFailure { text: e.to_string(), temporary: e.is_temporary() })?;
+            store.note_pulled(&request.reference).map_err(|e| lasting(e.to_string()))
+        })
+    }
+
     fn make_room(&self, bytes: u64) {
         let most = self.store.bytes().unwrap_or_default().saturating_sub(bytes);
         self.prune(&PruneRule { max_bytes: Some(most), only_pulled: true, ..PruneRule::default() });
     }
+}
+
+fn lasting(text: String) -> PullFailure {
+    PullFailure { text, temporary: false }
 }
 
 /// Why an image could not be claimed.
@@ -189,6 +211,7 @@ mod tests {
     use super::*;
     use crate::compute::machine::testing::TempFolder;
     use crate::images::ImageOptions;
+    use crate::registry::{Logins, RegistrySettings};
     use batchyard_supervisor::{Container, TASK, Task};
     use std::fs;
 
@@ -219,7 +242,16 @@ mod tests {
         fs::write(attempt.join(TASK), task.encode()).unwrap();
         assert!(store.remove("base:1", &|_| true).unwrap().kept_in_use);
 
-        let images = MachineImages::new(store, data.path(), Rules::default());
+        let registries = RegistrySettings {
+            mirrors: Vec::new(),
+            insecure: Vec::new(),
+            ca_file: None,
+            max_pulls: 1,
+            logins: Logins::new(data.path(), None),
+            room: None,
+        };
+        let registry = Registry::new(store.clone(), registries).unwrap();
+        let images = MachineImages::new(store, data.path(), Rules::default(), registry);
         images.collect();
         assert!(layer.is_dir(), "its job has not ended");
         fs::write(attempt.join(TASK), "damaged").unwrap();

@@ -79,7 +79,6 @@ fn resources(container: &ContainerDetail, needs: Needs) -> Option<String> {
     let unbuilt = [
         (needs.gpus > 0, "resourceRequirements of type GPU"),
         (container.secrets.as_ref().is_some_and(|s| !s.is_empty()), "secrets"),
-        (container.repository_credentials.is_some(), "repositoryCredentials"),
         (container.enable_execute_command == Some(true), "enableExecuteCommand"),
         (volumes.iter().any(|v| v.efs_volume_configuration.is_some()), "volumes.efsVolumeConfiguration"),
         (
