@@ -25,6 +25,7 @@ BINARY = Path(os.environ.get("BATCHYARD_BIN") or TARGET / "release" / "batchyard
 VENV_BIN = Path(os.environ.get("VENV") or REPO / ".venv") / "bin"
 # What makes the containers of this run: native, oci (with BATCHYARD_TEST_OCI_RUNTIME), docker or process.
 DRIVER = os.environ.get("BATCHYARD_TEST_DRIVER") or "native"
+OCI_RUNTIME = os.environ.get("BATCHYARD_TEST_OCI_RUNTIME") or ""
 GROUP = "/aws/batch/job"
 ENDED = ("SUCCEEDED", "FAILED")
 
@@ -38,6 +39,8 @@ class Server:
         self.key = "AKIATEST" + uuid.uuid4().hex[:12].upper()
         self.secret = uuid.uuid4().hex + uuid.uuid4().hex[:8]
         self.settings = {"BATCHYARD_DRIVER": DRIVER} if DRIVER != "native" else {}
+        if DRIVER == "oci" and OCI_RUNTIME:
+            self.settings["BATCHYARD_OCI_RUNTIME"] = OCI_RUNTIME
         self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []

@@ -3,6 +3,7 @@
 //! Never here: what a part does.
 
 mod defaults;
+pub(crate) mod driver;
 mod folder;
 mod images;
 
@@ -20,6 +21,7 @@ use crate::logs::{LogStores, Logs};
 use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
+use batchyard_supervisor::Driver;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -80,9 +82,6 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let url = format!("http://{}", listener.local_addr()?);
     folder.announce(&url, &settings.region)?;
     say("ready", &url);
-    if !rustix::process::geteuid().is_root() {
-        say("warning", "jobs need root: containers can't be made by this user; `batchyard doctor` says more");
-    }
     newcomer(&settings, folder.path());
     let verifier = Verifier::new(credentials, &settings.account, &settings.region);
     http::serve(listener, service, Http { verifier, limits: settings.limits() }, stop.wait()).await;
@@ -115,7 +114,8 @@ fn open_machine(
     images.collect();
     say("images", &images.describe());
     let (reports, from_machine) = mpsc::unbounded_channel();
-    let machine = Machine::open(&machine_settings(settings, data_dir)?, Arc::new(images), reports)?;
+    let driver = driver::choose(settings, data_dir)?;
+    let machine = Machine::open(&machine_settings(settings, driver, data_dir)?, Arc::new(images), reports)?;
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
         say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
@@ -183,9 +183,10 @@ fn permitted(settings: &Settings) -> Permitted {
     }
 }
 
-fn machine_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<MachineSettings> {
+fn machine_settings(settings: &Settings, driver: Driver, data_dir: &Path) -> anyhow::Result<MachineSettings> {
     let defaults = JobDefaults::new(&settings.job_environment, &settings.job_mounts);
     Ok(MachineSettings {
+        driver,
         permitted: permitted(settings),
         defaults: defaults.map_err(anyhow::Error::msg)?,
         declared: Declared {

@@ -1,5 +1,6 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
+use super::settings::DriverName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,24 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "false" | "0" => Ok(false),
         _ => Err("must be true or false".into()),
     }
+}
+
+pub(super) fn driver(text: &str) -> Result<DriverName, String> {
+    match text {
+        "native" => Ok(DriverName::Native),
+        "oci" => Ok(DriverName::Oci),
+        "docker" => Ok(DriverName::Docker),
+        "process" => Ok(DriverName::Process),
+        _ => Err("must be native, oci, docker or process".into()),
+    }
+}
+
+/// A program's name or absolute path.
+pub(super) fn runtime(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() || (text.contains('/') && !text.starts_with('/')) || text.contains('\0') {
+        return Err("must be the name of a program on PATH, such as runc, or an absolute path".into());
+    }
+    Ok(Some(text.into()))
 }
 
 pub(super) fn vcpus(text: &str) -> Result<Option<u32>, String> {

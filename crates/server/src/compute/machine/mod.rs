@@ -38,6 +38,7 @@ use crate::compute::{Compute, Permitted, Reports, TaskSpec};
 use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
+use batchyard_supervisor::Driver;
 use batchyard_supervisor::format::to_hex;
 use folder::{Claim, Fate, Folder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -76,6 +77,8 @@ pub struct MachineSettings {
     pub permitted: Permitted,
     /// What every job gets.
     pub defaults: JobDefaults,
+    /// What makes the containers.
+    pub driver: Driver,
 }
 
 impl MachineSettings {
@@ -90,6 +93,7 @@ impl MachineSettings {
             disk_floor: 256 << 20,
             permitted: Permitted::default(),
             defaults: JobDefaults::default(),
+            driver: Driver::Native,
         }
     }
 }
@@ -131,6 +135,7 @@ impl Machine {
             nofile_hard: raise_open_files(),
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
+            driver: settings.driver.clone(),
         };
         let host = host::facts(&data, settings.declared)?;
         bound_jobs(&common.cgroup, settings.declared)?;

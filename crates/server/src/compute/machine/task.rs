@@ -42,6 +42,8 @@ pub struct Common {
     pub disk_floor: u64,
     /// The server's own hard limit of open files, which a container's cannot pass.
     pub nofile_hard: u64,
+    /// What makes the containers.
+    pub driver: Driver,
     /// What jobs may have of this machine.
     pub permitted: Permitted,
     /// What the administrator gives every job.
@@ -130,7 +132,7 @@ pub fn build(
         timeout_s: spec.start.timeout_s.map(u64::from),
         stop_grace_s: spec.stop_timeout_s.map_or(STOP_GRACE_S, u64::from),
         wake: Some(common.wake.clone()),
-        driver: Driver::Native,
+        driver: common.driver.clone(),
         network: None,
         id_map: None,
         containers: vec![container],
