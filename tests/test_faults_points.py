@@ -31,6 +31,8 @@ SUPERVISOR = [f"supervisor.{name}" for name in (
     "begun", "room_made", "before_clone", "after_clone", "before_go", "before_started", "in_started", "after_started",
     "before_exit", "in_exit", "after_exit", "after_exit_wake", "before_release",
 )]
+# Tried where there is a registry to wait for (test_images).
+ELSEWHERE = ["before_wait"]
 # From there on the job's own program runs; from there on its exit record tells what happened, whoever dies.
 BEGUN = SUPERVISOR.index("supervisor.before_started")
 RECORDED = SUPERVISOR.index("supervisor.in_exit")
@@ -107,7 +109,7 @@ def judge_run(bench, point, answered, may_be_gone):
 
 def test_every_point_of_the_program_is_tried():
     tried = [*RUN, *TERMINATE, *RESOURCE, *TAG, *LOST, *SUPERVISOR, "supervisor.before_stop", "before_own_record", "before_whole",
-             "before_boot_kept"]
+             "before_boot_kept", *ELSEWHERE]
     assert set(tried) == points_of_the_program()
 
 

@@ -6,6 +6,7 @@ import platform
 
 import pytest
 
+from support.hooks import TABLE, Hooks
 from support.registry import OCI, Registry, busybox_layer, layer
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
@@ -52,6 +53,20 @@ def test_many_jobs_that_start_at_once_share_one_pull(registry, base, make_server
         server.succeed(job)
     asked = [line for line in registry.requests()[before:] if "/blobs/" in line]
     assert len(asked) == 3, "its configuration and two layers"
+
+
+def test_the_server_dies_when_a_start_is_about_to_wait_for_its_image(registry, base, make_server, tmp_path):
+    image, _ = registry.push("team/late", "1", [base], {"Cmd": ["/bin/sh", "-c", "echo late"]})
+    hooks = Hooks(tmp_path / "hooks")
+    server = make_server(**PULL, **hooks.settings).start()
+    definition = server.register([], image=image)
+    hooks.arm("before_wait")
+    job = server.submit(definition)
+    server.wait_aborted()
+    hooks.disarm()
+    server.start()
+    assert server.log_of(server.succeed(job)) == ["late"]
+    TABLE.record("before_wait", 0, 0)
 
 
 def test_a_mirror_stands_in_for_docker_hub_and_for_ecr(registry, base, make_server):

@@ -27,6 +27,7 @@ VENV_BIN = Path(os.environ.get("VENV") or REPO / ".venv") / "bin"
 DRIVER = os.environ.get("BATCHYARD_TEST_DRIVER") or "native"
 # Whose jobs of this run have user namespaces: off, fargate, all. Empty: the default.
 USER_NAMESPACES = os.environ.get("BATCHYARD_TEST_USER_NAMESPACES")
+OCI_RUNTIME = os.environ.get("BATCHYARD_TEST_OCI_RUNTIME") or ""
 GROUP = "/aws/batch/job"
 ENDED = ("SUCCEEDED", "FAILED")
 
@@ -44,6 +45,8 @@ class Server:
             self.settings["BATCHYARD_USER_NAMESPACES"] = USER_NAMESPACES
         # Nothing is ever asked of a registry that no test started.
         self.settings["BATCHYARD_PULL_POLICY"] = "never"
+        if DRIVER == "oci" and OCI_RUNTIME:
+            self.settings["BATCHYARD_OCI_RUNTIME"] = OCI_RUNTIME
         self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []

@@ -3,6 +3,7 @@
 //! Never here: what a part does.
 
 mod defaults;
+pub(crate) mod driver;
 mod folder;
 mod images;
 
@@ -21,6 +22,7 @@ use crate::registry::{Logins, Registry, RegistrySettings};
 use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
+use batchyard_supervisor::Driver;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -81,9 +83,6 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let url = format!("http://{}", listener.local_addr()?);
     folder.announce(&url, &settings.region)?;
     say("ready", &url);
-    if !rustix::process::geteuid().is_root() {
-        say("warning", "jobs need root: containers can't be made by this user; `batchyard doctor` says more");
-    }
     newcomer(&settings, folder.path());
     let verifier = Verifier::new(credentials, &settings.account, &settings.region);
     http::serve(listener, service, Http { verifier, limits: settings.limits() }, stop.wait()).await;
@@ -127,7 +126,8 @@ fn open_machine(
     say("images", &images.describe());
     tokio::spawn(images.clone().keep_clean());
     let (reports, from_machine) = mpsc::unbounded_channel();
-    let machine = Machine::open(&machine_settings(settings, data_dir)?, images, reports)?;
+    let driver = driver::choose(settings, data_dir)?;
+    let machine = Machine::open(&machine_settings(settings, driver, data_dir)?, images, reports)?;
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
         say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
@@ -208,9 +208,10 @@ fn permitted(settings: &Settings) -> Permitted {
     }
 }
 
-fn machine_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<MachineSettings> {
+fn machine_settings(settings: &Settings, driver: Driver, data_dir: &Path) -> anyhow::Result<MachineSettings> {
     let defaults = JobDefaults::new(&settings.job_environment, &settings.job_mounts);
     Ok(MachineSettings {
+        driver,
         permitted: permitted(settings),
         defaults: defaults.map_err(anyhow::Error::msg)?,
         declared: Declared {

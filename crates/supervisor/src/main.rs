@@ -18,6 +18,10 @@ fn main() -> ExitCode {
         }
         [flag] if flag == "--probe" => run::probe::print(&std::env::temp_dir()),
         [flag, folder] if flag == "--probe" => run::probe::print(folder.as_ref()),
+        [flag, first, argv @ ..] if flag == run::oci::inside::FLAG => {
+            let argv = argv.iter().map(|a| a.to_string_lossy().into_owned());
+            run::oci::inside::enter(&first.to_string_lossy(), argv.collect())
+        }
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => run::attempt(folder.as_ref()),
         _ => {
             eprintln!("usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe [SCRATCH_FOLDER]");

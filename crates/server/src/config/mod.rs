@@ -13,7 +13,7 @@ mod settings;
 pub use error::SettingsError;
 pub use load::{Flags, Loaded, load, read};
 pub use policy::PullPolicy;
-pub use settings::Settings;
+pub use settings::{DriverName, Settings};
 
 #[cfg(test)]
 mod tests;

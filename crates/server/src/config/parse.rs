@@ -1,6 +1,7 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
 use super::PullPolicy;
+use super::settings::DriverName;
 use crate::compute::machine::users::UserNamespaces;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,6 +57,24 @@ pub(super) fn user_namespaces(text: &str) -> Result<UserNamespaces, String> {
 /// The first of 65,536 ids; those of this machine's own users are none, nor are the last ones of all.
 pub(super) fn first_id(text: &str) -> Result<u32, String> {
     whole(text, 65_536, u64::from(u32::MAX) - 2 * 65_536)
+}
+
+pub(super) fn driver(text: &str) -> Result<DriverName, String> {
+    match text {
+        "native" => Ok(DriverName::Native),
+        "oci" => Ok(DriverName::Oci),
+        "docker" => Ok(DriverName::Docker),
+        "process" => Ok(DriverName::Process),
+        _ => Err("must be native, oci, docker or process".into()),
+    }
+}
+
+/// A program's name or absolute path.
+pub(super) fn runtime(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() || (text.contains('/') && !text.starts_with('/')) || text.contains('\0') {
+        return Err("must be the name of a program on PATH, such as runc, or an absolute path".into());
+    }
+    Ok(Some(text.into()))
 }
 
 pub(super) fn vcpus(text: &str) -> Result<Option<u32>, String> {

@@ -20,6 +20,19 @@ pub(super) struct Key {
     pub set: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
+/// What makes containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverName {
+    /// The supervisor itself.
+    Native,
+    /// An OCI runtime.
+    Oci,
+    /// The Docker Engine or Podman.
+    Docker,
+    /// Nothing: jobs are plain processes of this host.
+    Process,
+}
+
 /// Declares the struct, its defaults and the table of its keys from one list, so that none can lack a setting that
 /// another has.
 macro_rules! settings {
@@ -59,6 +72,10 @@ settings! {
     region: String = "us-east-1".into(), "us-east-1", parse::region;
     /// Account in ARNs, twelve digits.
     account: String = "123456789012".into(), "123456789012", parse::account;
+    /// What makes the containers: `native`, `oci` (runc, crun or youki), `docker`, or `process`, which isolates nothing.
+    driver: DriverName = DriverName::Native, "native", parse::driver;
+    /// The runtime of the driver `oci`, a name on PATH or a path.
+    oci_runtime: Option<String> = None, "the first of runc, crun and youki on PATH", parse::runtime;
     /// Offer the image `host`: this machine's own root as a read-only lower layer, secrets masked.
     host_image: bool = false, "false", parse::switch;
     /// vCPUs that jobs may use on this machine, also more than it has.

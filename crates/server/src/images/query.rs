@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 pub enum ImageKind {
     /// By stacking `layers`.
     Layers,
+    /// By its one layer, which this program made of the machine's busybox.
+    Builtin,
     /// From this machine's own root, with [`host_masks`](super::host_masks) applied.
     Host,
 }
@@ -221,7 +223,8 @@ impl ImageStore {
         }
         let config = ConfigFile::parse(&bytes)?.into_image_config();
         let layers = self.stack(&image.layers)?;
-        Ok(ResolvedImage { reference, digest: digest.to_string(), layers, config, kind: ImageKind::Layers })
+        let kind = if image.builtin { ImageKind::Builtin } else { ImageKind::Layers };
+        Ok(ResolvedImage { reference, digest: digest.to_string(), layers, config, kind })
     }
 
     pub(super) fn stack(&self, diff_ids: &[Digest]) -> Result<Vec<PathBuf>, ImageError> {

@@ -203,6 +203,7 @@ fn image(found: ResolvedImage, data_dir: &Path) -> Image {
         stop_signal: c.stop_signal,
         volumes: c.volumes,
         masks,
+        builtin: found.kind == ImageKind::Builtin,
     }
 }
 

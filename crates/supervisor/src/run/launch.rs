@@ -7,7 +7,8 @@ use super::fail::{During, Fail};
 use super::limits::Limits;
 use super::sys::{self, Side};
 use super::userns::UserNamespace;
-use batchyard_supervisor::{Container, Task};
+use super::{oci, process};
+use batchyard_supervisor::{Container, Driver, Task};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -42,9 +43,19 @@ pub fn launch(task: &Task, container: &Container, limits: &mut Limits) -> Result
     let (out, out_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let (err, err_write) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
     let ends = Ends { go: go_read, status: status_write, out: out_write, err: err_write };
-    match start(limits)? {
+    let namespaces = match &task.driver {
+        Driver::Native => NAMESPACES,
+        Driver::Oci(_) => oci::NAMESPACES,
+        Driver::Process => 0,
+    };
+    match start(namespaces, limits)? {
         Side::Child => {
             drop((go, status, out, err));
+            match &task.driver {
+                Driver::Native => {}
+                Driver::Oci(runtime) => oci::main(&order(runtime, task, container, limits), &ends),
+                Driver::Process => process::main(container, limits, &ends),
+            }
             let (early, late) = limits.joins();
             let plan = Plan {
                 container,
@@ -66,10 +77,22 @@ pub fn launch(task: &Task, container: &Container, limits: &mut Limits) -> Result
     }
 }
 
-fn start(limits: &mut Limits) -> Result<Side, Fail> {
+fn order<'a>(runtime: &'a str, task: &'a Task, container: &'a Container, limits: &Limits) -> oci::Order<'a> {
+    oci::Order {
+        runtime,
+        task,
+        container,
+        hierarchies: limits.hierarchies(),
+        cgroup: limits.path_for_runtime(),
+        views: limits.views().into_iter().map(|(name, path)| (name, path.to_path_buf())).collect(),
+        devices_fenced: limits.devices_fenced,
+    }
+}
+
+fn start(namespaces: i32, limits: &mut Limits) -> Result<Side, Fail> {
     if let Some(cgroup) = limits.clone_target() {
         // Before Linux 5.7, and where a filter forbids clone3, it is joined by hand.
-        match sys::clone(NAMESPACES, Some(cgroup.as_fd())) {
+        match sys::clone(namespaces, Some(cgroup.as_fd())) {
             Ok(Side::Child) => return Ok(Side::Child),
             Ok(Side::Parent(pid)) => {
                 limits.joined_by_clone();
@@ -78,5 +101,5 @@ fn start(limits: &mut Limits) -> Result<Side, Fail> {
             Err(e) => eprintln!("clone into the cgroup: {e}"),
         }
     }
-    sys::clone(NAMESPACES, None).during("make the container's namespaces")
+    sys::clone(namespaces, None).during("make the container's namespaces")
 }

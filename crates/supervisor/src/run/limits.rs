@@ -7,7 +7,7 @@
 use super::fail::{During, Fail};
 use super::{devices, sys};
 use batchyard_supervisor::cgroup::{self, Hierarchies};
-use batchyard_supervisor::{Container, Task};
+use batchyard_supervisor::{Container, Driver, Task};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
@@ -25,11 +25,17 @@ pub struct Limits {
     v1: Vec<(&'static str, PathBuf)>,
     v2: Option<V2>,
     memory: Option<u64>,
+    /// The attempt's group below the root of every hierarchy.
+    path: String,
+    /// A runtime puts the container into its groups, and the memory limit is written only when its program is about to
+    /// run: the runtime's own set-up is larger than small limits.
+    by_runtime: bool,
     /// Devices are fenced by the group, so that making device files does no harm.
     pub devices_fenced: bool,
 }
 
 struct V2 {
+    mount: PathBuf,
     folder: PathBuf,
     fd: OwnedFd,
     joined_by_clone: bool,
@@ -50,7 +56,12 @@ impl Limits {
             return Err(Fail::runtime(format_args!("cgroup path {:?} is not usable", task.cgroup)));
         }
         let found = Hierarchies::read().during("read the table of mounts")?;
-        let mut made = Self { v1: Vec::new(), v2: None, memory: c.memory_bytes, devices_fenced: false };
+        let mut made = Self {
+            path: task.cgroup.clone(),
+            memory: c.memory_bytes,
+            by_runtime: matches!(task.driver, Driver::Oci(_)),
+            ..Self::none()
+        };
         let result = made.make_v1(&found, task);
         let result = result.and_then(|()| made.make_v2(&found, task)).and_then(|()| made.write_limits(c));
         if let Err(e) = result {
@@ -58,6 +69,18 @@ impl Limits {
             return Err(e);
         }
         Ok(made)
+    }
+
+    /// No group at all: nothing is limited.
+    pub fn none() -> Self {
+        Self {
+            v1: Vec::new(),
+            v2: None,
+            memory: None,
+            path: String::new(),
+            by_runtime: false,
+            devices_fenced: false,
+        }
     }
 
     fn make_v1(&mut self, found: &Hierarchies, task: &Task) -> Result<(), Fail> {
@@ -83,7 +106,7 @@ impl Limits {
                 Ok(folder) => {
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                     let fd = rustix::fs::open(&folder, flags, Mode::empty()).during("open the cgroup")?;
-                    self.v2 = Some(V2 { folder, fd, joined_by_clone: false });
+                    self.v2 = Some(V2 { mount: mount.clone(), folder, fd, joined_by_clone: false });
                     return Ok(());
                 }
                 Err(e) => last = Some(e),
@@ -104,7 +127,9 @@ impl Limits {
     }
 
     fn write_limits(&mut self, c: &Container) -> Result<(), Fail> {
-        self.write_memory_v1(c)?;
+        if !self.by_runtime {
+            self.write_memory_v1(c)?;
+        }
         self.write_cpu(c)?;
         if let Some(max) = c.pids_max {
             match self.v1("pids").map(|p| p.join("pids.max")).or_else(|| self.v2_has("pids.max")) {
@@ -174,7 +199,8 @@ impl Limits {
 
     /// The group to clone the container into, where the kernel and the limit allow that.
     pub fn clone_target(&self) -> Option<&OwnedFd> {
-        self.v2.as_ref().filter(|_| self.memory.is_none_or(|m| m >= SMALL_MEMORY)).map(|v2| &v2.fd)
+        let early = !self.by_runtime && self.memory.is_none_or(|m| m >= SMALL_MEMORY);
+        self.v2.as_ref().filter(|_| early).map(|v2| &v2.fd)
     }
 
     /// Notes that the container was cloned into [`Self::clone_target`].
@@ -192,7 +218,14 @@ impl Limits {
 
     /// Puts it into the group of version 2 if it is not there yet, and sets the limit of memory: its program is about to
     /// run.
-    pub fn join_last(&self, pid: Pid) -> Result<(), Fail> {
+    pub fn join_last(&self, c: &Container, pid: Pid) -> Result<(), Fail> {
+        if self.by_runtime {
+            self.write_memory_v1(c)?;
+            if let Some(folder) = self.v1("memory") {
+                // What the runtime used is not the job's.
+                let _ = write(&folder.join("memory.max_usage_in_bytes"), 0);
+            }
+        }
         let Some(v2) = &self.v2 else { return Ok(()) };
         if let (Some(bytes), Some(max)) = (self.memory, self.v2_has("memory.max")) {
             if let Some(swap) = self.v2_has("memory.swap.max") {
@@ -203,10 +236,23 @@ impl Limits {
             }
             write(&max, bytes)?;
         }
-        if v2.joined_by_clone {
+        if v2.joined_by_clone || self.by_runtime {
             return Ok(());
         }
         write(&v2.folder.join("cgroup.procs"), pid.as_raw_nonzero())
+    }
+
+    /// Where the hierarchies of version 1 are mounted that the attempt has a group in.
+    pub fn hierarchies(&self) -> Vec<PathBuf> {
+        let depth = Path::new(&self.path).components().count();
+        self.v1.iter().filter_map(|(_, p)| Some(p.ancestors().nth(depth)?.to_path_buf())).collect()
+    }
+
+    /// The attempt's group as OCI runtimes take it: below the root of a hierarchy, with a leading slash.
+    pub fn path_for_runtime(&self) -> String {
+        let v2 = self.v2.as_ref().filter(|_| self.v1.is_empty());
+        let below = v2.and_then(|v2| v2.folder.strip_prefix(&v2.mount).ok());
+        format!("/{}", below.map_or_else(|| self.path.clone().into(), Path::to_string_lossy))
     }
 
     /// The groups' folders with the name that a container sees them under; the name is empty for version 2.

@@ -9,10 +9,13 @@ mod devices;
 mod disk;
 mod fail;
 mod folder;
+mod keeper;
 mod launch;
 mod limits;
+pub mod oci;
 mod output;
 pub mod probe;
+mod process;
 mod pump;
 mod scratch;
 mod sys;
@@ -20,7 +23,7 @@ mod userns;
 mod watch;
 
 use batchyard_supervisor::hooks::point;
-use batchyard_supervisor::{Container, ContainerExit, Disk, DiskKind, Exit, Task, Why};
+use batchyard_supervisor::{Container, ContainerExit, Disk, DiskKind, Driver, Exit, Task, Why};
 use fail::{During, Fail};
 use folder::Folder;
 use limits::Limits;
@@ -30,7 +33,11 @@ use rustix::fd::OwnedFd;
 use rustix::process::WaitStatus;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use watch::{Ended, Watch};
+
+/// How long what a plain process left behind may take to die.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
 /// Runs the attempt of `path`. A failure code only when not even an exit record could be written.
 pub fn attempt(path: &Path) -> ExitCode {
@@ -110,7 +117,7 @@ fn run_container(
     disk::limit(container)?;
     scratch::prepare(&container.scratch)
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
-    let mut limits = Limits::make(task, container)?;
+    let mut limits = limits_of(task, container)?;
     let log = Log::open(&container.log, container.log_cap, container.disk_floor);
     point("supervisor.before_clone");
     let ended = launch::launch(task, container, &mut limits).and_then(|(started, output)| {
@@ -129,9 +136,26 @@ fn run_container(
         }
         Err(fail) => (Err(fail), 0),
     };
+    if task.driver == Driver::Process && !keeper::end_children(LEFT_BEHIND) {
+        eprintln!("processes that the job left do not die");
+    }
     let usage = limits.usage();
     limits.remove();
     Ok(finished(container, ended?, Some(usage), dropped))
+}
+
+/// The attempt's groups. A plain process does without where none can be made: then nothing is limited, as `batchyard
+/// doctor` says.
+fn limits_of(task: &Task, container: &Container) -> Result<Limits, Fail> {
+    if task.driver != Driver::Process {
+        return Limits::make(task, container);
+    }
+    // Everything of the host is in its reach, so its devices are too.
+    let open = Container { privileged: true, ..container.clone() };
+    Limits::make(task, &open).or_else(|fail| {
+        eprintln!("memory, CPU and processes are not limited: {}", fail.0);
+        Ok(Limits::none())
+    })
 }
 
 fn finished(c: &Container, ended: Ended, usage: Option<limits::Usage>, dropped_lines: u64) -> Exit {

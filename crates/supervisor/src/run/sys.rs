@@ -146,6 +146,29 @@ pub fn close_all_but(keep: &[i32]) {
     }
 }
 
+/// Takes over descriptors that came with the start of this process. Nothing when one is not open.
+pub fn inherited<const N: usize>(numbers: [i32; N]) -> Option<[OwnedFd; N]> {
+    // SAFETY: asking for a descriptor's flags changes nothing.
+    let open = numbers.iter().all(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0);
+    // SAFETY: they are open, and nothing in this fresh process has taken them over before.
+    open.then(|| numbers.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// Puts copies of `fds` to the numbers from `first` on, for a program that is about to be executed. Whatever had these
+/// numbers is closed: only for a process that owns no value over them any more.
+pub fn hand_down(fds: &[i32], first: i32) -> Result<()> {
+    let mut high = Vec::new();
+    for fd in fds {
+        // SAFETY: makes a new descriptor, above all numbers that are given below.
+        high.push(check(unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 200) }.into())?);
+    }
+    for (fd, number) in high.into_iter().zip(first..) {
+        // SAFETY: the caller gave up what had this number; the copy stays open across exec.
+        check(unsafe { libc::dup2(fd as i32, number) }.into())?;
+    }
+    Ok(())
+}
+
 /// Installs a seccomp filter: whole 8-byte `sock_filter`s in host byte order.
 pub fn set_seccomp(filter: &[u8]) -> Result<()> {
     let length = u16::try_from(filter.len() / 8).map_err(|_| Errno::INVAL)?;

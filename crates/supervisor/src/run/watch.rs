@@ -7,11 +7,12 @@ use super::child::{FAILED, READY};
 use super::clock::{self, Alarm};
 use super::fail::{During, Fail};
 use super::folder::Folder;
+use super::keeper;
 use super::launch::Launched;
 use super::limits::Limits;
 use super::sys;
 use batchyard_supervisor::hooks::point;
-use batchyard_supervisor::{Container, Started, Task, Why};
+use batchyard_supervisor::{Container, Driver, Started, Task, Why};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -68,6 +69,9 @@ pub struct Watch<'a> {
     started_ms: Option<i64>,
     timeout_at: Option<Duration>,
     kill_at: Option<Duration>,
+    /// Ends the container at once: for a keeper without a pid namespace a request, only then SIGKILL.
+    kill_signal: i32,
+    killed: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -95,6 +99,8 @@ impl<'a> Watch<'a> {
             started_ms: None,
             timeout_at: None,
             kill_at: None,
+            kill_signal: if task.driver == Driver::Process { keeper::END_ALL } else { libc::SIGKILL },
+            killed: false,
         })
     }
 
@@ -168,7 +174,7 @@ impl<'a> Watch<'a> {
             return;
         }
         point("supervisor.before_go");
-        let result = self.limits.join_last(pid);
+        let result = self.limits.join_last(self.container, pid);
         match result.and_then(|()| rustix::io::write(go, b"g").during("let the container go")) {
             Ok(_) => self.phase = Phase::Going,
             Err(fail) => {
@@ -251,7 +257,8 @@ impl<'a> Watch<'a> {
         let now = clock::since_boot();
         if self.kill_at.is_some_and(|at| at <= now) {
             // The first process alone is not enough: it may wait, deaf, for another one of the job.
-            sys::kill(pid, libc::SIGKILL);
+            sys::kill(pid, if self.killed { libc::SIGKILL } else { self.kill_signal });
+            self.killed = true;
             self.limits.kill_all();
             self.kill_at = Some(now.saturating_add(KILL_AGAIN));
             self.set_alarm();

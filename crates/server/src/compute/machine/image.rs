@@ -28,6 +28,8 @@ pub struct Image {
     pub volumes: Vec<String>,
     /// What lies over the root before anything of the job's does (masks of the host image).
     pub masks: Vec<Mount>,
+    /// Nothing but this machine's busybox.
+    pub builtin: bool,
 }
 
 /// An image that is to be pulled.

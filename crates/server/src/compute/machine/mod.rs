@@ -19,6 +19,7 @@ mod attempt;
 mod disk;
 mod disk_limit;
 mod environment;
+mod plain;
 mod prepare;
 mod signal;
 #[rustfmt::skip]
@@ -43,6 +44,7 @@ use crate::compute::{Compute, Permitted, Reports, TaskSpec};
 use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
+use batchyard_supervisor::Driver;
 use batchyard_supervisor::format::to_hex;
 use disk_limit::DiskLimits;
 use folder::{Claim, Fate, Folder};
@@ -92,6 +94,8 @@ pub struct MachineSettings {
     pub disk_reserve: u64,
     /// Most bytes of a job's own disk, for jobs that name none; 0: no limit.
     pub job_disk: u64,
+    /// What makes the containers.
+    pub driver: Driver,
 }
 
 impl MachineSettings {
@@ -110,6 +114,7 @@ impl MachineSettings {
             user_namespace_ids: 0,
             disk_reserve: 0,
             job_disk: 0,
+            driver: Driver::Native,
         }
     }
 }
@@ -152,6 +157,7 @@ impl Machine {
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
             users: Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &run)?,
+            driver: settings.driver.clone(),
         };
         let host = host::facts(&data, settings.declared)?;
         bound_jobs(&common.cgroup, settings.declared)?;

@@ -5,6 +5,7 @@
 use super::environment;
 use super::folder::Folder;
 use super::image::Image;
+use super::plain;
 use super::signal;
 use super::users::Users;
 use crate::compute::{DeviceSpec, MountSpec, Permitted, TaskSpec, VolumeSource};
@@ -45,6 +46,8 @@ pub struct Common {
     pub nofile_hard: u64,
     /// Who gets a user namespace.
     pub users: Users,
+    /// What makes the containers.
+    pub driver: Driver,
     /// What jobs may have of this machine.
     pub permitted: Permitted,
     /// What the administrator gives every job.
@@ -94,14 +97,14 @@ pub fn build(
 ) -> Result<Task, String> {
     let (task, fargate) = (spec.start.task, spec.platform == Platform::Fargate);
     let stop_signal = signal::number(image.stop_signal.as_deref().unwrap_or("SIGTERM"));
-    let container = Container {
+    let mut container = Container {
         name: CONTAINER.to_string(),
         essential: true,
         env: environment::build(spec, &image, &common.hostname, &common.defaults.environment),
         mounts: mounts(spec, &image, folder, common),
-        argv: argv(spec, image.entrypoint, image.cmd)?,
-        cwd: image.working_dir,
-        user: spec.user.clone().unwrap_or(image.user),
+        argv: argv(spec, &image)?,
+        cwd: image.working_dir.clone(),
+        user: spec.user.clone().unwrap_or_else(|| image.user.clone()),
         layers: image.layers.iter().map(|layer| layer.to_string_lossy().into_owned()).collect(),
         scratch: folder.scratch().to_string_lossy().into_owned(),
         disk: None,
@@ -126,6 +129,9 @@ pub fn build(
         log_cap: common.log_cap,
         disk_floor: common.disk_floor,
     };
+    if common.driver == Driver::Process {
+        plain::adapt(&mut container, spec, &image)?;
+    }
     Ok(Task {
         task_id: task.to_string(),
         job_id: spec.start.uuid.to_string(),
@@ -134,17 +140,21 @@ pub fn build(
         timeout_s: spec.start.timeout_s.map(u64::from),
         stop_grace_s: spec.stop_timeout_s.map_or(STOP_GRACE_S, u64::from),
         wake: Some(common.wake.clone()),
-        driver: Driver::Native,
+        driver: common.driver.clone(),
         network: None,
-        id_map: common.users.of(spec.platform, spec.privileged)?,
+        // Other drivers have none; the setting that wants them everywhere is refused at start.
+        id_map: match common.driver {
+            Driver::Native => common.users.of(spec.platform, spec.privileged)?,
+            Driver::Oci(_) | Driver::Process => None,
+        },
         containers: vec![container],
     })
 }
 
 /// The job's command replaces the image's, never its entry point, as ECS has it.
-fn argv(spec: &TaskSpec, entrypoint: Vec<String>, cmd: Vec<String>) -> Result<Vec<String>, String> {
-    let command = if spec.command.is_empty() { cmd } else { spec.command.clone() };
-    let argv: Vec<String> = entrypoint.into_iter().chain(command).collect();
+fn argv(spec: &TaskSpec, image: &Image) -> Result<Vec<String>, String> {
+    let command = if spec.command.is_empty() { &image.cmd } else { &spec.command };
+    let argv: Vec<String> = image.entrypoint.iter().chain(command).cloned().collect();
     if argv.is_empty() {
         return Err(
             "CannotCreateContainerError: Error response from daemon: No command specified".to_string()

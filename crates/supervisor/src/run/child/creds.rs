@@ -28,7 +28,8 @@ pub fn drop_bounding(c: &Container, devices_fenced: bool) -> Result<(), Fail> {
     Ok(())
 }
 
-fn wanted(c: &Container, devices_fenced: bool) -> u64 {
+/// The capabilities that it is to have, as a bit mask.
+pub fn wanted(c: &Container, devices_fenced: bool) -> u64 {
     if c.privileged {
         return u64::MAX;
     }
@@ -52,4 +53,11 @@ pub fn become_user(c: &Container, devices_fenced: bool, who: &Identity) -> Resul
     };
     let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).during("set capabilities")
+}
+
+/// Becomes the user, without a look at capabilities.
+pub fn become_plain_user(who: &Identity) -> Result<(), Fail> {
+    set_thread_groups(&who.groups).during("set groups")?;
+    set_thread_res_gid(who.gid, who.gid, who.gid).during("set group")?;
+    set_thread_res_uid(who.uid, who.uid, who.uid).during("set user")
 }

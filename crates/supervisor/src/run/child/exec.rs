@@ -23,23 +23,14 @@ pub struct Program {
 impl Program {
     /// Completes the environment and lists where the program may be.
     pub fn prepare(c: &Container, who: &Identity) -> Result<Self, Fail> {
-        let shown = c.argv.first().filter(|a| !a.is_empty()).cloned();
+        Self::of(c.argv.clone(), environment(c, who))
+    }
+
+    /// Lists where the program may be, by the PATH of its complete environment.
+    pub fn of(argv: Vec<String>, env: Vec<String>) -> Result<Self, Fail> {
+        let shown = argv.first().filter(|a| !a.is_empty()).cloned();
         let shown = shown.ok_or_else(|| Fail::daemon("No command specified"))?;
-        let mut env = c.env.clone();
-        let path = match value(&env, "PATH") {
-            Some(path) => path.to_string(),
-            None => {
-                env.push(format!("PATH={DEFAULT_PATH}"));
-                DEFAULT_PATH.to_string()
-            }
-        };
-        if value(&env, "HOSTNAME").is_none() {
-            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-            env.push(format!("HOSTNAME={host}"));
-        }
-        if value(&env, "HOME").is_none() {
-            env.push(format!("HOME={}", who.home));
-        }
+        let path = value(&env, "PATH").unwrap_or(DEFAULT_PATH).to_string();
         let searched = !shown.contains('/');
         let paths = if searched {
             let folder = |f: &str| if f.is_empty() { "." } else { f }.to_string();
@@ -47,13 +38,7 @@ impl Program {
         } else {
             vec![shown.clone()]
         };
-        Ok(Self {
-            searched,
-            paths: strings(paths)?,
-            argv: strings(c.argv.clone())?,
-            env: strings(env)?,
-            shown,
-        })
+        Ok(Self { searched, paths: strings(paths)?, argv: strings(argv)?, env: strings(env)?, shown })
     }
 
     /// Becomes the program, or says why not.
@@ -76,6 +61,20 @@ impl Program {
         };
         Fail::runtime(format_args!("exec: \"{}\": {what}", self.shown))
     }
+}
+
+/// The container's variables and those that every program finds.
+pub fn environment(c: &Container, who: &Identity) -> Vec<String> {
+    let mut env = c.env.clone();
+    let mut missing = |name: &str, text: &dyn Fn() -> String| {
+        if value(&env, name).is_none() {
+            env.push(format!("{name}={}", text()));
+        }
+    };
+    missing("PATH", &|| DEFAULT_PATH.to_string());
+    missing("HOSTNAME", &|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    missing("HOME", &|| who.home.clone());
+    env
 }
 
 fn value<'a>(env: &'a [String], name: &str) -> Option<&'a str> {

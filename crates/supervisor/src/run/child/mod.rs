@@ -5,17 +5,17 @@
 //! answers with a byte once the control groups are joined, and then hears either `E` and a text, or the pipe's end:
 //! the program runs. Never here: control groups, output, time.
 
-mod creds;
-mod dev;
-mod exec;
-mod hide;
-mod init;
-mod mounts;
-mod place;
-mod pseudo;
-mod rlimits;
-mod root;
-mod user;
+pub mod creds;
+pub mod dev;
+pub mod exec;
+pub mod hide;
+pub mod init;
+pub mod mounts;
+pub mod place;
+pub mod pseudo;
+pub mod rlimits;
+pub mod root;
+pub mod user;
 
 use super::fail::{During, Fail};
 use super::sys;
@@ -64,12 +64,17 @@ pub struct Ends {
 
 /// Makes the container around itself and becomes the job.
 pub fn main(plan: &Plan<'_>, ends: &Ends) -> ! {
-    let Err(Fail(text)) = build(plan, ends);
+    let Err(fail) = build(plan, ends);
+    give_up(&fail, &ends.status)
+}
+
+/// Tells the supervisor why, and ends.
+pub fn give_up(Fail(text): &Fail, status: &OwnedFd) -> ! {
     let mut message = vec![FAILED];
     message.extend_from_slice(text.as_bytes());
     // A pipe takes this much at once.
     message.truncate(4096);
-    let _ = rustix::io::write(&ends.status, &message);
+    let _ = rustix::io::write(status, &message);
     sys::exit(127)
 }
 
@@ -103,7 +108,7 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     wait_for_go(ends)?;
     late.as_ref().map_or(Ok(()), join)?;
     sys::unshare_cgroup().during("unshare cgroup namespace")?;
-    take_stdio(ends, plan, &identity)?;
+    take_stdio(ends, plan.users, &identity)?;
     sys::fresh_keyring();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     sys::close_all_on_exec().during("mark descriptors")?;
@@ -151,7 +156,7 @@ pub fn try_root(scratch: &str, users: Option<&UserNamespace>) -> Result<(), Fail
 }
 
 /// Asks the kernel to kill us when the supervisor dies, and looks whether it was alive after that was in force.
-fn die_with_supervisor(ends: &Ends) -> Result<(), Fail> {
+pub fn die_with_supervisor(ends: &Ends) -> Result<(), Fail> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).during("tie to the supervisor")?;
     let mut fds = [PollFd::new(&ends.go, PollFlags::empty())];
     let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -163,7 +168,7 @@ fn die_with_supervisor(ends: &Ends) -> Result<(), Fail> {
 }
 
 /// The server may be protected from the memory killer; its jobs are not. Only lowering needs a privilege.
-fn normal_oom_score() {
+pub fn normal_oom_score() {
     let path = "/proc/self/oom_score_adj";
     let now = std::fs::read_to_string(path).ok().and_then(|s| s.trim().parse::<i32>().ok());
     if now.is_some_and(|score| score < 0) {
@@ -172,7 +177,7 @@ fn normal_oom_score() {
 }
 
 /// Opens a group's list of threads.
-fn group(folder: &Path) -> Result<OwnedFd, Fail> {
+pub fn group(folder: &Path) -> Result<OwnedFd, Fail> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let file = folder.join("tasks");
     rustix::fs::open(&file, flags, Mode::empty()).during(format_args!("open {}", file.display()))
@@ -180,11 +185,11 @@ fn group(folder: &Path) -> Result<OwnedFd, Fail> {
 
 /// Joins it. A thread that moves itself and nothing else is the one case in which the kernel need not wait for all its
 /// processors, which takes longer than the whole set-up.
-fn join(group: &OwnedFd) -> Result<(), Fail> {
+pub fn join(group: &OwnedFd) -> Result<(), Fail> {
     rustix::io::write(group, b"0").during("join a cgroup").map(drop)
 }
 
-fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
+pub fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
     rustix::io::write(&ends.status, &[READY]).during("report")?;
     let mut byte = [0];
     loop {
@@ -198,18 +203,34 @@ fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
     }
 }
 
-/// Standard input is empty; the two outputs are pipes that belong to the user, so that `/dev/stdout` can be opened.
-fn take_stdio(ends: &Ends, plan: &Plan<'_>, identity: &user::Identity) -> Result<(), Fail> {
-    let (uid, gid) = match plan.users {
+/// Standard input is empty; the two outputs are pipes that belong to the user.
+pub fn take_stdio(ends: &Ends, users: Option<&UserNamespace>, identity: &user::Identity) -> Result<(), Fail> {
+    take_empty_input()?;
+    let (uid, gid) = match users {
         Some(users) => users.on_host(identity.uid, identity.gid)?,
         None => (identity.uid, identity.gid),
     };
+    hand_over(ends, uid, gid)?;
+    take_output(ends)
+}
+
+/// Makes standard input empty.
+pub fn take_empty_input() -> Result<(), Fail> {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .during("open /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).during("set standard input")?;
+    rustix::stdio::dup2_stdin(&null).during("set standard input")
+}
+
+/// Gives the output's pipes to the user, so that `/dev/stdout` can be opened.
+pub fn hand_over(ends: &Ends, uid: rustix::process::Uid, gid: rustix::process::Gid) -> Result<(), Fail> {
     for pipe in [&ends.out, &ends.err] {
         rustix::fs::fchown(pipe, Some(uid), Some(gid)).during("hand over the output")?;
     }
+    Ok(())
+}
+
+/// Makes the pipes the standard outputs.
+pub fn take_output(ends: &Ends) -> Result<(), Fail> {
     rustix::stdio::dup2_stdout(&ends.out).during("set standard output")?;
     rustix::stdio::dup2_stderr(&ends.err).during("set standard error")
 }

@@ -77,6 +77,12 @@ fn bind(root: &Root, mount: &Mount, source: &str, plan: &Plan<'_>) -> Result<(),
 /// The path is looked up by the kernel as if the folder were the root: what jobs put into shared folders leads nowhere
 /// else.
 fn bind_within(root: &Root, mount: &Mount, folder: &str, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
+    let tree = within(mount, folder, source)?;
+    put_bind(root, mount, &tree, source, plan)
+}
+
+/// A copy of the mount at this path of the host, which is below the folder whatever links there are.
+pub fn within(mount: &Mount, folder: &str, source: &str) -> Result<OwnedFd, Fail> {
     let during = format_args!("mount {source} to {}", mount.target);
     let folder = folder.trim_end_matches('/');
     let Some(below) = source.strip_prefix(folder).filter(|b| b.is_empty() || b.starts_with('/')) else {
@@ -86,8 +92,7 @@ fn bind_within(root: &Root, mount: &Mount, folder: &str, source: &str, plan: &Pl
     let top = if folder.is_empty() { "/" } else { folder };
     let top = rustix::fs::open(top, flags, Mode::empty()).during(format_args!("open {folder}"))?;
     let found = Root { fd: top }.make(below, Kind::Dir).during(during)?;
-    let tree = copy(&found, "", true).during(during)?;
-    put_bind(root, mount, &tree, source, plan)
+    copy(&found, "", true).during(during)
 }
 
 fn put_bind(root: &Root, mount: &Mount, tree: &OwnedFd, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {

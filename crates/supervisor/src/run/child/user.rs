@@ -2,8 +2,11 @@
 //!
 //! Read after the root is entered, so that links in the image stay inside. Never here: becoming that user.
 
+use super::place::Root;
 use crate::run::fail::Fail;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::fs::File;
 use std::io::Read;
@@ -31,10 +34,23 @@ pub fn resolve(user: &str) -> Result<Identity, Fail> {
     find(user, &read("/etc/passwd"), &read("/etc/group"))
 }
 
-/// The file's text; empty when it is missing or no plain file.
+/// The same in a root that is not entered.
+pub fn resolve_in(root: &Root, user: &str) -> Result<Identity, Fail> {
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let read = |path: &str| text(rustix::fs::openat2(&root.fd, path, READING, Mode::empty(), inside));
+    find(user, &read("/etc/passwd"), &read("/etc/group"))
+}
+
+/// How the files are opened: whatever an image put in their place, it does not hold this up.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
 fn read(path: &str) -> String {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let Ok(fd) = rustix::fs::open(path, flags, Mode::empty()) else { return String::new() };
+    text(rustix::fs::open(path, READING, Mode::empty()))
+}
+
+/// The file's text; empty when it is missing or no plain file.
+fn text(opened: Result<OwnedFd, Errno>) -> String {
+    let Ok(fd) = opened else { return String::new() };
     let plain =
         rustix::fs::fstat(&fd).is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::RegularFile);
     let mut bytes = Vec::new();

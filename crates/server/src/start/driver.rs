@@ -1,0 +1,114 @@
+//! Which driver makes this server's containers, and whether it can here: asked once at start, so that a server that could
+//! run no job says so at once instead of failing each.
+//!
+//! The default is `native`. Where that does not work the start is refused with what would; nothing weaker is ever chosen
+//! silently. Never here: making containers.
+
+use super::say;
+use crate::compute::machine::program;
+use crate::compute::machine::users::UserNamespaces;
+use crate::config::{DriverName, Settings};
+use anyhow::{Context, bail};
+use batchyard_supervisor::Driver;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runtimes, the one that is taken first at the front.
+pub const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
+
+/// The settings' driver, tried, and said.
+///
+/// # Errors
+/// It cannot work here; the text says why and what would.
+pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Driver> {
+    if settings.user_namespaces == UserNamespaces::All && settings.driver != DriverName::Native {
+        bail!(
+            "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
+        );
+    }
+    let driver = match settings.driver {
+        DriverName::Native => {
+            native_works(data_dir)?;
+            say("driver", "native");
+            Driver::Native
+        }
+        DriverName::Oci => {
+            let runtime = runtime(settings.oci_runtime.as_deref())?;
+            let version = version(&runtime)?;
+            say("driver", &format!("oci: {}, {version}", runtime.display()));
+            Driver::Oci(runtime.to_string_lossy().into_owned())
+        }
+        DriverName::Docker => {
+            bail!("driver = docker: this version does not have it; use native, oci or process")
+        }
+        DriverName::Process => {
+            say(
+                "driver",
+                "process: JOBS ARE NOT ISOLATED. They are plain processes of this machine, with the server's rights",
+            );
+            say(
+                "warning",
+                "a job can read and change all that this user can, the server's keys included; no memory limit",
+            );
+            Driver::Process
+        }
+    };
+    Ok(driver)
+}
+
+/// The runtime that was named, or the first that there is.
+///
+/// # Errors
+/// There is none.
+pub fn runtime(named: Option<&str>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(name) => on_path(name).with_context(|| {
+            format!("oci_runtime = {name}: there is no such program; install it, or name another")
+        }),
+        None => RUNTIMES.iter().find_map(|name| on_path(name)).context(
+            "driver = oci: neither runc, crun nor youki is on PATH; install one (Debian: `apt-get install runc`)",
+        ),
+    }
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Where administrators' programs are, which the PATH of an ordinary user lacks.
+    let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(usual);
+    folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The first line of what it says of itself.
+///
+/// # Errors
+/// It cannot be run.
+pub fn version(runtime: &Path) -> anyhow::Result<String> {
+    let output = Command::new(runtime).arg("--version").output();
+    let output = output.with_context(|| format!("{} cannot be run", runtime.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    match text.lines().next().filter(|_| output.status.success()) {
+        Some(line) => Ok(line.to_string()),
+        None => bail!("{} --version ended with {}", runtime.display(), output.status),
+    }
+}
+
+fn native_works(data_dir: &Path) -> anyhow::Result<()> {
+    let run = data_dir.join("run");
+    std::fs::create_dir_all(&run)?;
+    let program = program::find(&run)?;
+    let output = Command::new(&program).arg("--probe").arg(&run).output();
+    let output = output.with_context(|| format!("{} cannot be run", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let Some(why) = text.lines().find_map(|line| line.strip_prefix("containers no: ")) else { return Ok(()) };
+    let root = if rustix::process::geteuid().is_root() { "" } else { " run the server as root;" };
+    bail!(
+        "driver = native: this machine does not let this user make containers: {why}\n\
+         what would work:{root} in a container, start that privileged; or choose another driver: `driver = docker` where \
+         a Docker Engine can be reached, `driver = process` for jobs that are isolated from nothing.\n\
+         `batchyard doctor` says more"
+    )
+}

@@ -1,0 +1,388 @@
+//! The bundle's `config.json`: the task's container in the words of the OCI runtime specification.
+//!
+//! It says what the native launcher does, so that both give a job the same. Two things are not in it: the memory limit,
+//! which falls into place when the program is about to run (a runtime's own set-up is larger than small limits), and
+//! the seccomp filter, which the entry loads (one list of calls for every driver). Never here: running it.
+
+use super::json::{Json, number, text, texts};
+use crate::run::child::hide::{MASKED, READONLY, is_folder, present};
+use crate::run::child::mounts::within;
+use crate::run::child::place::{Root, attach};
+use crate::run::child::user::Identity;
+use crate::run::child::{creds, exec};
+use crate::run::devices;
+use crate::run::fail::{During, Fail};
+use batchyard_supervisor::{Container, Mount, MountKind, Task};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Names of the capabilities by their numbers.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+/// Docker's size of /dev/shm, for tasks that name none.
+const DEFAULT_SHM: u64 = 64 << 20;
+/// Length of a CPU quota's period in microseconds, the kernel's default.
+const PERIOD_US: u64 = 100_000;
+
+/// What the configuration is made of.
+pub struct Bundle<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Its container.
+    pub container: &'a Container,
+    /// Its root, mounted.
+    pub root: &'a Root,
+    /// Where that is.
+    pub root_path: &'a str,
+    /// An empty file, for masks.
+    pub empty_file: &'a str,
+    /// Who the program runs as.
+    pub identity: &'a Identity,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Path of the container's group, as the runtime takes it.
+    pub cgroup: String,
+    /// The groups that it may look at, with their names; the name is empty for version 2.
+    pub views: &'a [(&'static str, PathBuf)],
+    /// Capabilities that the caller has, as a bit mask.
+    pub held: u64,
+    /// A device file can do no harm.
+    pub devices_fenced: bool,
+}
+
+impl Bundle<'_> {
+    /// The text of `config.json`.
+    pub fn config(&self) -> Result<String, Fail> {
+        let c = self.container;
+        let root = Json::Map(vec![("path", text(self.root_path)), ("readonly", Json::Bool(c.readonly_root))]);
+        let config = Json::Map(vec![
+            ("ociVersion", text("1.0.2")),
+            ("process", self.process()),
+            ("root", root),
+            ("mounts", Json::List(self.mounts()?)),
+            ("linux", self.linux()?),
+        ]);
+        Ok(config.to_string())
+    }
+
+    fn process(&self) -> Json {
+        let (c, who) = (self.container, self.identity);
+        let user = Json::Map(vec![
+            ("uid", number(who.uid.as_raw())),
+            ("gid", number(who.gid.as_raw())),
+            ("additionalGids", Json::List(who.groups.iter().map(|g| number(g.as_raw())).collect())),
+            ("umask", number(0o022)),
+        ]);
+        let bounding = creds::wanted(c, self.devices_fenced) & self.held;
+        // As with Docker, nobody but root has any.
+        let own = if who.uid.is_root() { bounding } else { 0 };
+        let none = || Json::List(Vec::new());
+        let capabilities = Json::Map(vec![
+            ("bounding", capabilities(bounding)),
+            ("effective", capabilities(own)),
+            ("permitted", capabilities(own)),
+            ("inheritable", none()),
+            ("ambient", none()),
+        ]);
+        let rlimit = |u: &batchyard_supervisor::Ulimit| {
+            let name = format!("RLIMIT_{}", u.name.to_uppercase());
+            Json::Map(vec![("type", text(name)), ("soft", number(u.soft)), ("hard", number(u.hard))])
+        };
+        Json::Map(vec![
+            ("terminal", Json::Bool(false)),
+            ("user", user),
+            ("args", texts(&self.argv)),
+            ("env", texts(exec::environment(c, who))),
+            ("cwd", text(if c.cwd.is_empty() { "/" } else { &c.cwd })),
+            ("capabilities", capabilities),
+            ("rlimits", Json::List(c.ulimits.iter().map(rlimit).collect())),
+            ("noNewPrivileges", Json::Bool(!c.privileged)),
+        ])
+    }
+
+    fn mounts(&self) -> Result<Vec<Json>, Fail> {
+        let c = self.container;
+        let access = if c.privileged { "rw" } else { "ro" };
+        let shm = format!("size={}", if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes });
+        let plain = ["nosuid", "noexec", "nodev"];
+        let with = |more: &[&'static str]| [&plain[..], more].concat();
+        let mut mounts = vec![
+            mount("/proc", "proc", "proc", &plain),
+            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            mount(
+                "/dev/pts",
+                "devpts",
+                "devpts",
+                &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            ),
+            mount("/dev/shm", "tmpfs", "shm", &[&plain[..], &["mode=1777", &shm]].concat()),
+            mount("/dev/mqueue", "mqueue", "mqueue", &plain),
+            mount("/sys", "sysfs", "sysfs", &with(&[access])),
+        ];
+        self.views(access, &mut mounts);
+        if c.layers != ["/"] {
+            let names = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
+            let there = names.into_iter().filter(|path| Path::new(path).is_file() && self.takes_file(path));
+            mounts.extend(there.map(|path| mount(path, "bind", path, &with(&["bind", "rprivate", "ro"]))));
+        }
+        for own in &c.mounts {
+            mounts.extend(self.own_mount(own)?);
+        }
+        Ok(mounts)
+    }
+
+    /// The container's own groups. With version 1 they are named one by one: of themselves runtimes show all hierarchies,
+    /// crun even those of the host that the container has no group in.
+    fn views(&self, access: &'static str, mounts: &mut Vec<Json>) {
+        let plain = ["nosuid", "noexec", "nodev", access];
+        if self.views.iter().any(|(name, _)| name.is_empty()) {
+            return mounts.push(mount(
+                "/sys/fs/cgroup",
+                "cgroup",
+                "cgroup",
+                &[&plain[..], &["relatime"]].concat(),
+            ));
+        }
+        if !self.views.is_empty() {
+            let options = [&plain[..], &["mode=755", "size=64k"]].concat();
+            mounts.push(mount("/sys/fs/cgroup", "tmpfs", "tmpfs", &options));
+        }
+        let bind = [&["bind", "rprivate"][..], &plain[..]].concat();
+        let one = |(name, path): &(&str, PathBuf)| {
+            mount(&format!("/sys/fs/cgroup/{name}"), "bind", &path.to_string_lossy(), &bind)
+        };
+        mounts.extend(self.views.iter().map(one));
+    }
+
+    /// An image may hold something odd in a file's place; then it keeps it.
+    fn takes_file(&self, path: &str) -> bool {
+        !matches!(present(self.root, path), Ok(Some(fd)) if is_folder(&fd).unwrap_or(true))
+    }
+
+    fn own_mount(&self, own: &Mount) -> Result<Option<Json>, Fail> {
+        let target = own.target.as_str();
+        if target.split('/').all(|p| matches!(p, "" | "." | "..")) {
+            return Err(Fail::runtime(format_args!("mount target {target:?} is the root")));
+        }
+        let made = match &own.kind {
+            MountKind::Bind(source) => self.bind(own, source)?,
+            MountKind::BindWithin(folder, source) => self.bind_within(own, folder, source)?,
+            MountKind::Tmpfs(size) => {
+                let size = (*size != 0).then(|| format!("size={size}"));
+                let mut options = vec!["nosuid", "nodev", "noexec", "mode=1777"];
+                options.extend(size.as_deref());
+                options.extend(own.readonly.then_some("ro"));
+                mount(target, "tmpfs", "tmpfs", &options)
+            }
+            MountKind::Mask => match present(self.root, target)? {
+                None => return Ok(None),
+                Some(fd) if is_folder(&fd).during(format_args!("mask {target}"))? => mount(
+                    target,
+                    "tmpfs",
+                    "tmpfs",
+                    &["nosuid", "nodev", "noexec", "mode=755", "size=4k", "ro"],
+                ),
+                Some(_) => mount(
+                    target,
+                    "bind",
+                    self.empty_file,
+                    &["bind", "rprivate", "nosuid", "nodev", "noexec", "ro"],
+                ),
+            },
+        };
+        Ok(Some(made))
+    }
+
+    fn bind(&self, own: &Mount, source: &str) -> Result<Json, Fail> {
+        let during = format_args!("mount {source} to {}", own.target);
+        if !source.starts_with('/') {
+            return Err(Fail::runtime(format_args!("{during}: the source is not an absolute path")));
+        }
+        if !Path::new(source).exists() {
+            std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
+        }
+        let kind = std::fs::metadata(source).during(during)?.file_type();
+        let device = kind.is_char_device() || kind.is_block_device();
+        let mut options = vec!["rbind", "rprivate"];
+        if own.readonly {
+            options.extend(["ro", "rro"]);
+        }
+        options.extend((!self.devices_fenced && !self.container.privileged && !device).then_some("nodev"));
+        Ok(mount(&own.target, "bind", source, &options))
+    }
+
+    /// Looked up as the native launcher does, and put where the runtime finds it: it only knows paths.
+    fn bind_within(&self, own: &Mount, folder: &str, source: &str) -> Result<Json, Fail> {
+        let during = format_args!("mount {source} to {}", own.target);
+        let tree = within(own, folder, source)?;
+        let number = self.container.mounts.iter().position(|mount| std::ptr::eq(mount, own)).unwrap_or(0);
+        let place = format!("{}.{number}", self.empty_file);
+        if is_folder(&tree).during(during)? {
+            std::fs::create_dir(&place).during(during)?;
+        } else {
+            std::fs::File::create(&place).during(during)?;
+        }
+        let target = rustix::fs::open(
+            place.as_str(),
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        );
+        attach(&tree, &target.during(during)?).during(during)?;
+        self.bind(own, &place)
+    }
+
+    fn linux(&self) -> Result<Json, Fail> {
+        let c = self.container;
+        let kinds = ["pid", "mount", "ipc", "uts", "cgroup"].into_iter();
+        let mut namespaces: Vec<Json> = kinds.map(|kind| Json::Map(vec![("type", text(kind))])).collect();
+        if let Some(path) = &self.task.network {
+            namespaces.push(Json::Map(vec![("type", text("network")), ("path", text(path))]));
+        }
+        let hidden = |list: &[&str]| if c.privileged { texts([""; 0]) } else { texts(list) };
+        Ok(Json::Map(vec![
+            ("cgroupsPath", text(&self.cgroup)),
+            ("resources", self.resources()),
+            ("namespaces", Json::List(namespaces)),
+            ("devices", Json::List(self.devices()?)),
+            ("maskedPaths", hidden(&MASKED)),
+            ("readonlyPaths", hidden(&READONLY)),
+        ]))
+    }
+
+    fn resources(&self) -> Json {
+        let c = self.container;
+        let shares = if c.cpu_shares == 0 { 1024 } else { c.cpu_shares.clamp(2, 262_144) };
+        let mut cpu = vec![("shares", number(shares))];
+        if let Some(milli) = c.cpu_quota_milli {
+            let quota = (milli.saturating_mul(PERIOD_US) / 1000).max(1000);
+            cpu.extend([("quota", number(quota)), ("period", number(PERIOD_US))]);
+        }
+        let mut resources = vec![("devices", Json::List(self.rules())), ("cpu", Json::Map(cpu))];
+        resources.extend(c.pids_max.map(|max| ("pids", Json::Map(vec![("limit", number(max))]))));
+        Json::Map(resources)
+    }
+
+    /// Nothing, and then the rules that the native launcher writes.
+    fn rules(&self) -> Vec<Json> {
+        let all = |allow| Json::Map(vec![("allow", Json::Bool(allow)), ("access", text("rwm"))]);
+        if self.container.privileged {
+            return vec![all(true)];
+        }
+        let rule = |text_of_rule: String| {
+            let (kind, rest) = text_of_rule.split_once(' ')?;
+            let (numbers, access) = rest.split_once(' ')?;
+            let (major, minor) = numbers.split_once(':')?;
+            let mut pairs = vec![("allow", Json::Bool(true)), ("type", text(kind)), ("access", text(access))];
+            pairs.extend(major.parse::<u32>().ok().map(|n| ("major", number(n))));
+            pairs.extend(minor.parse::<u32>().ok().map(|n| ("minor", number(n))));
+            Some(Json::Map(pairs))
+        };
+        let rules = devices::allowed(self.container);
+        std::iter::once(all(false)).chain(rules.iter().filter_map(|r| rule(r.to_string()))).collect()
+    }
+
+    /// Device files besides those that every container has.
+    fn devices(&self) -> Result<Vec<Json>, Fail> {
+        let mut found = Vec::new();
+        for device in &self.container.devices {
+            let during = format_args!("device {}", device.source);
+            let entry = device_file(&device.target, Path::new(&device.source)).during(during)?;
+            found.push(entry.ok_or_else(|| Fail::runtime(format_args!("{during}: not a device node")))?);
+        }
+        if self.container.privileged {
+            host_devices(Path::new("/dev"), &mut found);
+        }
+        Ok(found)
+    }
+}
+
+fn capabilities(mask: u64) -> Json {
+    let has = |bit: usize| mask & (1 << bit) != 0;
+    texts(CAPABILITIES.iter().enumerate().filter(|(bit, _)| has(*bit)).map(|(_, name)| format!("CAP_{name}")))
+}
+
+fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Json {
+    Json::Map(vec![
+        ("destination", text(target)),
+        ("type", text(kind)),
+        ("source", text(source)),
+        ("options", texts(options)),
+    ])
+}
+
+/// A device of this host as a file inside. Nothing when it is no device.
+fn device_file(target: &str, source: &Path) -> std::io::Result<Option<Json>> {
+    let found = std::fs::metadata(source)?;
+    let kind = match found.file_type() {
+        t if t.is_char_device() => "c",
+        t if t.is_block_device() => "b",
+        _ => return Ok(None),
+    };
+    Ok(Some(Json::Map(vec![
+        ("path", text(target)),
+        ("type", text(kind)),
+        ("major", number(rustix::fs::major(found.rdev()))),
+        ("minor", number(rustix::fs::minor(found.rdev()))),
+        ("fileMode", number(found.mode() & 0o7777)),
+        ("uid", number(found.uid())),
+        ("gid", number(found.gid())),
+    ])))
+}
+
+/// A privileged container gets the host's devices. Those that cannot be looked at are left out, and those that every
+/// runtime makes itself.
+fn host_devices(folder: &Path, found: &mut Vec<Json>) {
+    const MADE: [&str; 9] = ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "mqueue"];
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let top = folder == Path::new("/dev");
+        if kind.is_dir() && !(top && ["pts", "shm", "mqueue"].contains(&name.as_str())) {
+            host_devices(&path, found);
+        } else if (kind.is_char_device() || kind.is_block_device()) && !(top && MADE.contains(&name.as_str()))
+        {
+            found.extend(device_file(&path.to_string_lossy(), &path).ok().flatten());
+        }
+    }
+}
