@@ -8,6 +8,7 @@ import pytest
 
 from support.hooks import TABLE, Hooks
 from support.registry import OCI, Registry, busybox_layer, layer
+from support.wait import until
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
 PULL = {"BATCHYARD_PULL_POLICY": "missing"}
@@ -92,6 +93,25 @@ def test_an_index_gives_this_machines_image(registry, base, make_server):
     before = len(registry.requests())
     assert run(server, by_digest) == ["mine"]
     assert len(registry.requests()) == before, "known by the index's digest too"
+
+
+def test_pulled_and_pruned_by_hand(registry, base, own_server):
+    image, digest = registry.push("team/hand", "1", [base, layer({"hello": b"by hand\n"})], {"Cmd": ["/bin/cat", "/hello"]})
+    pulled, = json.loads(own_server.batchyard("image", "pull", image, "-o", "json").stdout)["pulled"]
+    assert (pulled["digest"], pulled["newLayers"], pulled["layers"]) == (digest, 2, 2) and pulled["fetchedBytes"] > 0
+    assert "0 of 2 layers new, 0" in own_server.batchyard("image", "pull", image).stdout
+    assert run(own_server, image) == ["by hand"], "no registry is asked by the server"
+    blocked = own_server.submit(own_server.register(["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do /bin/cat /hello; done"], image=image))
+    own_server.wait_job(blocked, "RUNNING")
+    assert json.loads(own_server.batchyard("image", "prune", "-o", "json").stdout)["removed"] == [], "a job has it"
+    own_server.batch.terminate_job(jobId=blocked, reason="enough")
+    own_server.fail(blocked)
+    def removed():
+        return json.loads(own_server.batchyard("image", "prune", "-o", "json").stdout)
+    gone = until(lambda: (answer := removed())["removed"] and answer, what="the job's folder to go")
+    assert gone["removed"] == [image] and gone["layers"] == 2
+    missing = own_server.batchyard("image", "pull", f"{registry.host}/team/none:1", check=False)
+    assert missing.returncode == 1 and "not found: manifest unknown" in missing.stderr
 
 
 def test_what_cannot_be_had_says_why_in_dockers_words(registry, base, make_server):

@@ -18,7 +18,7 @@ use crate::http::{self, Http};
 use crate::iam::{Credentials, Verifier};
 use crate::images::{ImageOptions, ImageStore};
 use crate::logs::{LogStores, Logs};
-use crate::registry::{Logins, Registry, RegistrySettings};
+use crate::registry::{Registry, RegistrySettings};
 use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
@@ -121,7 +121,7 @@ fn open_machine(
         store.clone(),
         data_dir,
         rules,
-        registry(settings, data_dir, store)?,
+        Registry::new(store, RegistrySettings::of(settings, data_dir))?,
     ));
     say("images", &images.describe());
     tokio::spawn(images.clone().keep_clean());
@@ -185,19 +185,6 @@ async fn tell_core(mut reports: UnboundedReceiver<ReportEnvelope>, core: Core) {
     while let Some(envelope) = reports.recv().await {
         core.report(envelope.report, envelope.streams).await;
     }
-}
-
-/// The registries as the settings say. Room for a pull is looked at by whoever asks for it.
-fn registry(settings: &Settings, data_dir: &Path, store: ImageStore) -> anyhow::Result<Registry> {
-    let registries = RegistrySettings {
-        mirrors: settings.registry_mirrors.clone(),
-        insecure: settings.insecure_registries.clone(),
-        ca_file: settings.registry_ca_file.clone(),
-        max_pulls: settings.max_pulls as usize,
-        logins: Logins::new(data_dir, settings.docker_config.clone()),
-        room: None,
-    };
-    Ok(Registry::new(store, registries)?)
 }
 
 fn permitted(settings: &Settings) -> Permitted {

@@ -3,6 +3,7 @@
 //! Works on the store in the data folder, with or without a server. Never here: how images are kept (`crate::images`).
 
 use super::error::CliError;
+use super::image_fetch;
 use super::output::{Cell, Column, Console, Format, Listed, Look};
 use super::units;
 use crate::compute::machine::in_use;
@@ -14,6 +15,7 @@ use serde_json::json;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Images of this machine.
 #[derive(Debug, Args)]
@@ -37,7 +39,10 @@ impl ImageArgs {
     pub fn formats(&self) -> &'static [Format] {
         match self.command {
             ImageCommand::Ls => Format::ALL,
-            ImageCommand::Import { .. } | ImageCommand::Resolve { .. } => Self::DOCUMENT,
+            ImageCommand::Import { .. }
+            | ImageCommand::Resolve { .. }
+            | ImageCommand::Pull { .. }
+            | ImageCommand::Prune { .. } => Self::DOCUMENT,
             ImageCommand::Rm { .. } => &[],
         }
     }
@@ -81,6 +86,31 @@ Examples:
         /// Names, or digests
         #[arg(required = true)]
         images: Vec<String>,
+    },
+    /// Pull images from their registries now, before a job needs them
+    #[command(after_help = "\
+Examples:
+  batchyard image pull python:3.12-slim
+  batchyard image pull alpine:3.20 busybox:1.36
+  batchyard image pull registry.lab:5000/tools/align:2 -o json")]
+    Pull {
+        /// Names, with tag or digest
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Remove pulled images that no job has
+    #[command(after_help = "\
+Examples:
+  batchyard image prune
+  batchyard image prune --older-than 7d
+  batchyard image prune --all")]
+    Prune {
+        /// Imported images too
+        #[arg(long)]
+        all: bool,
+        /// Only images that no job used for so long
+        #[arg(long, value_name = "AGE", value_parser = units::duration)]
+        older_than: Option<Duration>,
     },
     /// Say what a name means here: digest, layers, command
     #[command(after_help = "\
@@ -165,10 +195,14 @@ pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Resu
                 store.list().map_err(|e| error(&e))?.into_iter().map(Into::into).collect();
             console.list(&rows)?;
             if rows.is_empty() && console.format() == Format::Table {
-                console.note("no images; `batchyard image import FILE` takes one in");
+                console.note("no images; `batchyard image pull NAME` fetches one, `batchyard image import FILE` takes one in");
             }
         }
         ImageCommand::Rm { images } => remove(&store, data_dir, images, console)?,
+        ImageCommand::Pull { images } => image_fetch::pull(&store, settings, images, console)?,
+        ImageCommand::Prune { all, older_than } => {
+            image_fetch::prune(&store, data_dir, *all, *older_than, console)?;
+        }
         ImageCommand::Resolve { image } => {
             let found = store.resolve(image).map_err(|e| error(&e))?;
             show(&found, console)?;

@@ -16,6 +16,7 @@ pub mod error;
 pub mod follow;
 mod forms;
 pub mod image;
+mod image_fetch;
 pub mod interrupt;
 pub mod job;
 pub mod local;

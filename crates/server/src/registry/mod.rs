@@ -14,11 +14,12 @@ mod shared;
 pub use error::PullError;
 pub use login::{Logins, secret_login};
 
+use crate::config::Settings;
 use crate::images::{ImageError, ImageStore, Reference};
 use client::Clients;
 use shared::Shared;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -91,6 +92,20 @@ pub struct RegistrySettings {
     pub logins: Logins,
     /// Whether there is room for what is to come.
     pub room: Option<Room>,
+}
+
+impl RegistrySettings {
+    /// As the settings say, with the logins of this data folder. Room is not asked for.
+    pub fn of(settings: &Settings, data_dir: &Path) -> Self {
+        Self {
+            mirrors: settings.registry_mirrors.clone(),
+            insecure: settings.insecure_registries.clone(),
+            ca_file: settings.registry_ca_file.clone(),
+            max_pulls: settings.max_pulls as usize,
+            logins: Logins::new(data_dir, settings.docker_config.clone()),
+            room: None,
+        }
+    }
 }
 
 /// The registries, as this machine reaches them. Cheap to clone.

@@ -211,8 +211,9 @@ fn image(found: ResolvedImage, data_dir: &Path) -> Image {
 mod tests {
     use super::*;
     use crate::compute::machine::testing::TempFolder;
+    use crate::config::Settings;
     use crate::images::ImageOptions;
-    use crate::registry::{Logins, RegistrySettings};
+    use crate::registry::RegistrySettings;
     use batchyard_supervisor::{Container, TASK, Task};
     use std::fs;
 
@@ -243,14 +244,7 @@ mod tests {
         fs::write(attempt.join(TASK), task.encode()).unwrap();
         assert!(store.remove("base:1", &|_| true).unwrap().kept_in_use);
 
-        let registries = RegistrySettings {
-            mirrors: Vec::new(),
-            insecure: Vec::new(),
-            ca_file: None,
-            max_pulls: 1,
-            logins: Logins::new(data.path(), None),
-            room: None,
-        };
+        let registries = RegistrySettings::of(&Settings::default(), data.path());
         let registry = Registry::new(store.clone(), registries).unwrap();
         let images = MachineImages::new(store, data.path(), Rules::default(), registry);
         images.collect();
