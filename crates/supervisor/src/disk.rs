@@ -1,9 +1,15 @@
-//! A limit of what a container may write: how the task file has it.
+//! Room on a disk: what is free, and a limit of what a container may write as the task file has it.
 //!
 //! The limit holds for one folder, in which its writable layer and its volumes without a path lie. Never here: setting
 //! it (the program beside this library does that).
 
-use crate::format::{FormatError, parse};
+use crate::format::{FormatError, escape_part, parse, unescape_part};
+use std::path::Path;
+
+/// Bytes that an ordinary user may still write where `path` lies. Absent: the system doesn't say.
+pub fn free(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize))
+}
 
 /// A folder with a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +38,7 @@ impl Disk {
             DiskKind::Quota(id) => ("quota", id.to_string()),
             DiskKind::Image(path) => ("image", path.clone()),
         };
-        let folder = self.folder.replace('%', "%25").replace('\t', "%09");
-        format!("{}\t{kind}\t{folder}\t{of}", self.bytes)
+        format!("{}\t{kind}\t{}\t{of}", self.bytes, escape_part(&self.folder))
     }
 
     pub(crate) fn decode(value: &str) -> Result<Self, FormatError> {
@@ -46,7 +51,6 @@ impl Disk {
             "image" => DiskKind::Image(of.to_string()),
             _ => return Err(bad()),
         };
-        let folder = folder.replace("%09", "\t").replace("%25", "%");
-        Ok(Self { bytes: parse("disk", bytes)?, folder, kind })
+        Ok(Self { bytes: parse("disk", bytes)?, folder: unescape_part(folder), kind })
     }
 }

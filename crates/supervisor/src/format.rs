@@ -133,6 +133,16 @@ pub fn parse<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, FormatEr
     value.parse().map_err(|_| FormatError::Value { key: key.to_string() })
 }
 
+/// A part of a value whose parts tabs separate: it has none itself.
+pub(crate) fn escape_part(text: &str) -> String {
+    text.replace('%', "%25").replace('\t', "%09")
+}
+
+/// The text of such a part.
+pub(crate) fn unescape_part(text: &str) -> String {
+    text.replace("%09", "\t").replace("%25", "%")
+}
+
 /// Bytes as lower-case hexadecimal text.
 pub fn to_hex(bytes: &[u8]) -> String {
     use fmt::Write;

@@ -4,7 +4,7 @@
 //! other number as a failed start). Never here: what AWS calls these things; the server translates.
 
 use crate::disk::Disk;
-use crate::format::{FormatError, Writer, from_hex, parse, read, to_hex};
+use crate::format::{FormatError, Writer, escape_part, from_hex, parse, read, to_hex, unescape_part};
 
 /// One attempt of one job on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -319,7 +319,7 @@ impl Device {
     fn encode(&self) -> String {
         let may = [(self.read, 'r'), (self.write, 'w'), (self.mknod, 'm')];
         let may: String = may.into_iter().filter(|(given, _)| *given).map(|(_, letter)| letter).collect();
-        let target = escape(&self.target);
+        let target = escape_part(&self.target);
         format!("{may}\t{target}\t{}", self.source)
     }
 
@@ -330,7 +330,7 @@ impl Device {
         let (may, target, source) = (next()?, next()?, next()?);
         Ok(Self {
             source: source.to_string(),
-            target: unescape(target),
+            target: unescape_part(target),
             read: may.contains('r'),
             write: may.contains('w'),
             mknod: may.contains('m'),
@@ -343,12 +343,14 @@ impl Mount {
     fn encode(&self) -> String {
         let (kind, source) = match &self.kind {
             MountKind::Bind(source) => ("bind", source.clone()),
-            MountKind::BindWithin(root, source) => ("bind_within", format!("{}\t{source}", escape(root))),
+            MountKind::BindWithin(root, source) => {
+                ("bind_within", format!("{}\t{source}", escape_part(root)))
+            }
             MountKind::Tmpfs(size) => ("tmpfs", size.to_string()),
             MountKind::Mask => ("mask", String::new()),
         };
         let mode = if self.readonly { "ro" } else { "rw" };
-        let target = escape(&self.target);
+        let target = escape_part(&self.target);
         format!("{mode}\t{kind}\t{target}\t{source}")
     }
 
@@ -361,24 +363,15 @@ impl Mount {
             "bind" => MountKind::Bind(source.to_string()),
             "bind_within" => {
                 let (root, source) = source.split_once('\t').ok_or_else(bad)?;
-                MountKind::BindWithin(unescape(root), source.to_string())
+                MountKind::BindWithin(unescape_part(root), source.to_string())
             }
             "tmpfs" => MountKind::Tmpfs(parse("mount", source)?),
             "mask" => MountKind::Mask,
             _ => return Err(bad()),
         };
-        let target = unescape(target);
+        let target = unescape_part(target);
         Ok(Self { kind, target, readonly: mode == "ro" })
     }
-}
-
-/// A text without tabs, which part the texts of a line.
-fn escape(text: &str) -> String {
-    text.replace('%', "%25").replace('\t', "%09")
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("%09", "\t").replace("%25", "%")
 }
 
 impl Ulimit {

@@ -8,6 +8,7 @@
 mod calls;
 
 use super::fail::{During, Fail};
+use batchyard_supervisor::disk::free;
 use batchyard_supervisor::{Container, Disk, DiskKind};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -60,10 +61,6 @@ fn is_full(disk: &Disk) -> bool {
             stat.is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) < little || s.f_favail == 0)
         }
     }
-}
-
-fn free(path: &Path) -> Option<u64> {
-    rustix::fs::statvfs(path).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize))
 }
 
 fn open_folder(path: &str) -> Result<OwnedFd, Errno> {

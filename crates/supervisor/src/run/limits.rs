@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Below this limit a container's set-up is kept out of its group, since it would be a good part of it.
 const SMALL_MEMORY: u64 = 32 << 20;
 /// Length of a CPU quota's period in microseconds, the kernel's default.
-const PERIOD_US: u64 = 100_000;
+pub const PERIOD_US: u64 = 100_000;
 
 /// The groups of one attempt.
 pub struct Limits {
@@ -157,8 +157,7 @@ impl Limits {
     }
 
     fn write_cpu(&self, c: &Container) -> Result<(), Fail> {
-        let quota = c.cpu_quota_milli.map(|m| (m.saturating_mul(PERIOD_US) / 1000).max(1000));
-        let shares = if c.cpu_shares == 0 { 1024 } else { c.cpu_shares.clamp(2, 262_144) };
+        let (shares, quota) = (cpu_shares(c), cpu_quota_us(c));
         if let Some(folder) = self.v1("cpu") {
             write(&folder.join("cpu.shares"), shares)?;
             if let Some(quota) = quota {
@@ -302,6 +301,16 @@ impl Limits {
             eprintln!("remove cgroups: {e}");
         }
     }
+}
+
+/// The container's weight as version 1 takes it.
+pub fn cpu_shares(c: &Container) -> u64 {
+    if c.cpu_shares == 0 { 1024 } else { c.cpu_shares.clamp(2, 262_144) }
+}
+
+/// Its quota in each [`PERIOD_US`], if it has one.
+pub fn cpu_quota_us(c: &Container) -> Option<u64> {
+    c.cpu_quota_milli.map(|milli| (milli.saturating_mul(PERIOD_US) / 1000).max(1000))
 }
 
 fn write(file: &Path, value: impl Display) -> Result<(), Fail> {

@@ -1,13 +1,6 @@
-//! Free space, asked and told.
+//! Space on disks, told in words.
 //!
-//! Never here: what is done about too little of it.
-
-use std::path::Path;
-
-/// Bytes that an ordinary user may still write where `path` lies. Absent: the system doesn't say.
-pub fn free(path: &Path) -> Option<u64> {
-    rustix::fs::statvfs(path).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize))
-}
+//! Never here: asking for it (the supervisor library does), and what is done about too little of it.
 
 /// Bytes as people read free space: `1.2 GiB`.
 pub fn gib(bytes: u64) -> String {

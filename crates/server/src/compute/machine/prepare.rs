@@ -14,6 +14,7 @@ use crate::clock::wall_ms;
 use crate::compute::TaskSpec;
 use crate::crash::point;
 use batchyard_engine::TaskId;
+use batchyard_supervisor::disk::free;
 use batchyard_supervisor::{Disk, hooks};
 use std::fs::{self, File};
 use std::io;
@@ -46,7 +47,7 @@ impl Attempts {
     /// Everything but the spawn. Errors: the reason, as the ECS agent words it.
     pub(super) fn prepare(&self, folder: &Folder, spec: &TaskSpec) -> Result<Prepared, String> {
         let reserve = self.waiting.reserve();
-        if let Some(free) = disk::free(&self.attempts).filter(|free| *free < reserve) {
+        if let Some(free) = free(&self.attempts).filter(|free| *free < reserve) {
             return Ok(Prepared::Waits(Missing::Room(reserve, free)));
         }
         let bytes = spec.disk_gib.map_or(self.job_disk, |gib| u64::from(gib) << 30);
@@ -55,8 +56,10 @@ impl Attempts {
         if pulls == 0 && self.images.pull_first(&spec.image) {
             return Ok(Prepared::Waits(Missing::Image(wanted())));
         }
-        let disk = |()| self.disk_limits.make(folder, spec.start.task, bytes);
-        let disk = (bytes > 0).then_some(()).map(disk).transpose()?;
+        let disk = match bytes {
+            0 => None,
+            _ => Some(self.disk_limits.make(folder, spec.start.task, bytes)?),
+        };
         let disk = disk.as_ref();
         match self.images.claim(&spec.image, &mut |image| self.write_records(folder, spec, image, disk))? {
             true => Ok(Prepared::Written),

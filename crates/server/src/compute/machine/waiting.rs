@@ -9,6 +9,7 @@ use super::image::{Images, OnProgress, PullFailure, Wanted, cannot_pull};
 use super::work::{Errand, Op};
 use crate::compute::{ReportEnvelope, Reports};
 use batchyard_engine::{Report, TaskId};
+use batchyard_supervisor::disk::free;
 use futures_util::FutureExt;
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -176,7 +177,7 @@ impl Waiting {
             meter.done.store(done, Ordering::Relaxed);
             if meter.total.swap(total, Ordering::Relaxed) == 0 && total > 0 {
                 let needed = total.saturating_sub(done).saturating_add(reserve);
-                if disk::free(&data).is_some_and(|free| free < needed) {
+                if free(&data).is_some_and(|free| free < needed) {
                     full.notify_one();
                 }
             }

@@ -42,9 +42,7 @@ pub fn wanted(c: &Container, devices_fenced: bool) -> u64 {
 /// (so that a program's file capabilities cannot add to them), none is ambient.
 pub fn become_user(c: &Container, devices_fenced: bool, who: &Identity) -> Result<(), Fail> {
     let _ = clear_ambient_capability_set();
-    set_thread_groups(&who.groups).during("set groups")?;
-    set_thread_res_gid(who.gid, who.gid, who.gid).during("set group")?;
-    set_thread_res_uid(who.uid, who.uid, who.uid).during("set user")?;
+    become_plain_user(who)?;
     let have = rustix::thread::capabilities(None).during("read capabilities")?.permitted;
     let keep = if who.uid.is_root() {
         have & CapabilitySet::from_bits_retain(wanted(c, devices_fenced))

@@ -5,6 +5,7 @@
 use super::Plan;
 use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, filesystem};
 use crate::run::fail::{During, Fail};
+use batchyard_supervisor::Container;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Dev, FileType, Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
@@ -24,6 +25,11 @@ const LINKS: [(&str, &str); 5] = [
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 ];
+
+/// Size of the container's /dev/shm.
+pub fn shm_bytes(c: &Container) -> u64 {
+    if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes }
+}
 
 /// Mounts it.
 pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
@@ -48,7 +54,7 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     let terminals = plan.users.map_or(5, |users| users.group(5)).to_string();
     let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &terminals)];
     below(root, "/dev/pts", filesystem_flagged("devpts", &pts[1..])?)?;
-    let size = if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes }.to_string();
+    let size = shm_bytes(c).to_string();
     let shm = filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], NOSUID | NODEV | NOEXEC);
     below(root, "/dev/shm", shm.during("make /dev/shm")?)?;
     match filesystem("mqueue", &[], NOSUID | NODEV | NOEXEC) {

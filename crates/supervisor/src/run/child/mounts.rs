@@ -18,12 +18,15 @@ use std::path::Path;
 /// Name in the scratch folder of the empty file that masks files.
 const EMPTY: &str = "empty";
 
+/// Files that tell names.
+pub const HOST_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
+
 /// With the host's network come its names: `resolv.conf`, `hosts`, `hostname`, read-only. The host's own root has them.
 pub fn copy_host_files(root: &Root, c: &Container) -> Result<(), Fail> {
     if c.layers == ["/"] {
         return Ok(());
     }
-    for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"] {
+    for path in HOST_FILES {
         if !Path::new(path).is_file() {
             continue;
         }
@@ -44,9 +47,7 @@ pub fn copy_host_files(root: &Root, c: &Container) -> Result<(), Fail> {
 /// Mounts all.
 pub fn mount_all(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     for mount in &plan.container.mounts {
-        if mount.target.split('/').all(|p| matches!(p, "" | "." | "..")) {
-            return Err(Fail::runtime(format_args!("mount target {:?} is the root", mount.target)));
-        }
+        check_target(mount)?;
         match &mount.kind {
             MountKind::Bind(source) => bind(root, mount, source, plan)?,
             MountKind::BindWithin(folder, source) => bind_within(root, mount, folder, source, plan)?,
@@ -57,13 +58,30 @@ pub fn mount_all(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     Ok(())
 }
 
+/// The root itself is no place for a mount.
+pub fn check_target(mount: &Mount) -> Result<(), Fail> {
+    if mount.target.split('/').all(|p| matches!(p, "" | "." | "..")) {
+        return Err(Fail::runtime(format_args!("mount target {:?} is the root", mount.target)));
+    }
+    Ok(())
+}
+
+/// Makes the folder of this host that is to be mounted, if nothing is there. True: it was made.
+pub fn make_source(mount: &Mount, source: &str) -> Result<bool, Fail> {
+    if !source.starts_with('/') {
+        let text = format_args!("mount {source} to {}: the source is not an absolute path", mount.target);
+        return Err(Fail::runtime(text));
+    }
+    let missing = !Path::new(source).exists();
+    if missing {
+        std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
+    }
+    Ok(missing)
+}
+
 fn bind(root: &Root, mount: &Mount, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
     let during = format_args!("mount {source} to {}", mount.target);
-    if !source.starts_with('/') {
-        return Err(Fail::runtime(format_args!("{during}: the source is not an absolute path")));
-    }
-    if !Path::new(source).exists() {
-        std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
+    if make_source(mount, source)? {
         // What is made for the job is its own; what is there keeps its owner, and the job is nobody to it.
         if let Some(users) = plan.users {
             let made = copy_host(source, false).during(during)?;

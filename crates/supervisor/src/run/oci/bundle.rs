@@ -6,12 +6,13 @@
 
 use super::json::{Json, number, text, texts};
 use crate::run::child::hide::{MASKED, READONLY, is_folder, present};
-use crate::run::child::mounts::within;
+use crate::run::child::mounts::{HOST_FILES, check_target, make_source, within};
 use crate::run::child::place::{Root, attach};
 use crate::run::child::user::Identity;
-use crate::run::child::{creds, exec};
+use crate::run::child::{creds, dev, exec};
 use crate::run::devices;
 use crate::run::fail::{During, Fail};
+use crate::run::limits::{PERIOD_US, cpu_quota_us, cpu_shares};
 use batchyard_supervisor::{Container, Mount, MountKind, Task};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -60,10 +61,6 @@ const CAPABILITIES: [&str; 41] = [
     "BPF",
     "CHECKPOINT_RESTORE",
 ];
-/// Docker's size of /dev/shm, for tasks that name none.
-const DEFAULT_SHM: u64 = 64 << 20;
-/// Length of a CPU quota's period in microseconds, the kernel's default.
-const PERIOD_US: u64 = 100_000;
 
 /// What the configuration is made of.
 pub struct Bundle<'a> {
@@ -144,7 +141,7 @@ impl Bundle<'_> {
     fn mounts(&self) -> Result<Vec<Json>, Fail> {
         let c = self.container;
         let access = if c.privileged { "rw" } else { "ro" };
-        let shm = format!("size={}", if c.shm_bytes == 0 { DEFAULT_SHM } else { c.shm_bytes });
+        let shm = format!("size={}", dev::shm_bytes(c));
         let plain = ["nosuid", "noexec", "nodev"];
         let with = |more: &[&'static str]| [&plain[..], more].concat();
         let mut mounts = vec![
@@ -162,8 +159,8 @@ impl Bundle<'_> {
         ];
         self.views(access, &mut mounts);
         if c.layers != ["/"] {
-            let names = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
-            let there = names.into_iter().filter(|path| Path::new(path).is_file() && self.takes_file(path));
+            let there =
+                HOST_FILES.into_iter().filter(|path| Path::new(path).is_file() && self.takes_file(path));
             mounts.extend(there.map(|path| mount(path, "bind", path, &with(&["bind", "rprivate", "ro"]))));
         }
         for own in &c.mounts {
@@ -201,10 +198,8 @@ impl Bundle<'_> {
     }
 
     fn own_mount(&self, own: &Mount) -> Result<Option<Json>, Fail> {
+        check_target(own)?;
         let target = own.target.as_str();
-        if target.split('/').all(|p| matches!(p, "" | "." | "..")) {
-            return Err(Fail::runtime(format_args!("mount target {target:?} is the root")));
-        }
         let made = match &own.kind {
             MountKind::Bind(source) => self.bind(own, source)?,
             MountKind::BindWithin(folder, source) => self.bind_within(own, folder, source)?,
@@ -235,13 +230,8 @@ impl Bundle<'_> {
     }
 
     fn bind(&self, own: &Mount, source: &str) -> Result<Json, Fail> {
+        make_source(own, source)?;
         let during = format_args!("mount {source} to {}", own.target);
-        if !source.starts_with('/') {
-            return Err(Fail::runtime(format_args!("{during}: the source is not an absolute path")));
-        }
-        if !Path::new(source).exists() {
-            std::fs::create_dir_all(source).during(format_args!("make {source}"))?;
-        }
         let kind = std::fs::metadata(source).during(during)?.file_type();
         let device = kind.is_char_device() || kind.is_block_device();
         let mut options = vec!["rbind", "rprivate"];
@@ -292,10 +282,8 @@ impl Bundle<'_> {
 
     fn resources(&self) -> Json {
         let c = self.container;
-        let shares = if c.cpu_shares == 0 { 1024 } else { c.cpu_shares.clamp(2, 262_144) };
-        let mut cpu = vec![("shares", number(shares))];
-        if let Some(milli) = c.cpu_quota_milli {
-            let quota = (milli.saturating_mul(PERIOD_US) / 1000).max(1000);
+        let mut cpu = vec![("shares", number(cpu_shares(c)))];
+        if let Some(quota) = cpu_quota_us(c) {
             cpu.extend([("quota", number(quota)), ("period", number(PERIOD_US))]);
         }
         let mut resources = vec![("devices", Json::List(self.rules())), ("cpu", Json::Map(cpu))];
