@@ -9,6 +9,7 @@ mod images;
 
 use crate::api::Service;
 use crate::cli::server::ServerFlags;
+use crate::compute::machine::users::Users;
 use crate::compute::machine::{Declared, JobDefaults, Machine, MachineSettings};
 use crate::compute::{Compute, Permitted, ReportEnvelope};
 use crate::config::{self, Flags, Settings};
@@ -195,10 +196,15 @@ fn permitted(settings: &Settings) -> Permitted {
     }
 }
 
-fn machine_settings(settings: &Settings, driver: Driver, data_dir: &Path) -> anyhow::Result<MachineSettings> {
+fn machine_settings(
+    settings: &Settings,
+    (driver, users): (Driver, Users),
+    data_dir: &Path,
+) -> anyhow::Result<MachineSettings> {
     let defaults = JobDefaults::new(&settings.job_environment, &settings.job_mounts);
     Ok(MachineSettings {
         driver,
+        users,
         permitted: permitted(settings),
         defaults: defaults.map_err(anyhow::Error::msg)?,
         declared: Declared {
@@ -209,8 +215,6 @@ fn machine_settings(settings: &Settings, driver: Driver, data_dir: &Path) -> any
         },
         log_cap: settings.log_cap_bytes,
         disk_floor: settings.disk_floor_bytes,
-        user_namespaces: settings.user_namespaces,
-        user_namespace_ids: settings.user_namespace_ids,
         disk_reserve: settings.disk_reserve_bytes,
         job_disk: settings.job_disk_bytes,
         ..MachineSettings::new(data_dir)

@@ -10,7 +10,6 @@ use rustix::fs::{Access, access, statvfs};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::process::Command;
 
 /// The oldest kernel with all that the supervisor calls (clone into a cgroup, pidfds, close_range).
 const OLDEST_KERNEL: (u32, u32) = (5, 9);
@@ -70,7 +69,7 @@ pub fn supervisor() -> Vec<Finding> {
     }
     let findings = match program::find(&scratch) {
         Err(e) => vec![Finding::fail("supervisor", e.to_string(), mend)],
-        Ok(program) => match Command::new(&program).arg("--probe").output() {
+        Ok(program) => match program::probe(&program, &std::env::temp_dir()) {
             Ok(output) if output.status.success() => {
                 let place = if program.starts_with(&scratch) {
                     "built in".into()

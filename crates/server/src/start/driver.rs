@@ -6,7 +6,7 @@
 
 use super::say;
 use crate::compute::machine::program;
-use crate::compute::machine::users::UserNamespaces;
+use crate::compute::machine::users::{UserNamespaces, Users};
 use crate::config::{DriverName, Settings};
 use anyhow::{Context, bail};
 use batchyard_supervisor::Driver;
@@ -16,22 +16,18 @@ use std::process::Command;
 /// Runtimes, the one that is taken first at the front.
 pub const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 
-/// The settings' driver, tried, and said.
+/// The settings' driver, tried, and said; and whose jobs get a user namespace, which only `native` has.
 ///
 /// # Errors
 /// It cannot work here; the text says why and what would.
-pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Driver> {
+pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, Users)> {
     if settings.user_namespaces == UserNamespaces::All && settings.driver != DriverName::Native {
         bail!(
             "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
         );
     }
     let driver = match settings.driver {
-        DriverName::Native => {
-            native_works(data_dir)?;
-            say("driver", "native");
-            Driver::Native
-        }
+        DriverName::Native => return native(settings, data_dir),
         DriverName::Oci => {
             let runtime = runtime(settings.oci_runtime.as_deref())?;
             let version = version(&runtime)?;
@@ -53,7 +49,7 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Driver> {
             Driver::Process
         }
     };
-    Ok(driver)
+    Ok((driver, Users::default()))
 }
 
 /// The runtime that was named, or the first that there is.
@@ -96,14 +92,25 @@ pub fn version(runtime: &Path) -> anyhow::Result<String> {
     }
 }
 
-fn native_works(data_dir: &Path) -> anyhow::Result<()> {
+/// This machine is tried once for all that `native` wants of it.
+fn native(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, Users)> {
     let run = data_dir.join("run");
     std::fs::create_dir_all(&run)?;
     let program = program::find(&run)?;
-    let output = Command::new(&program).arg("--probe").arg(&run).output();
-    let output = output.with_context(|| format!("{} cannot be run", program.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let Some(why) = text.lines().find_map(|line| line.strip_prefix("containers no: ")) else { return Ok(()) };
+    let probe = program::probe(&program, &run);
+    match &probe {
+        Ok(output) => works(&String::from_utf8_lossy(&output.stdout))?,
+        Err(error) => bail!("{} cannot be run: {error}", program.display()),
+    }
+    say("driver", "native");
+    let users = Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &probe)?;
+    Ok((Driver::Native, users))
+}
+
+/// Whether containers can be made here, by what the probe said.
+fn works(probe: &str) -> anyhow::Result<()> {
+    let no = program::answer(probe, "containers").and_then(|said| said.strip_prefix("no: "));
+    let Some(why) = no else { return Ok(()) };
     let root = if rustix::process::geteuid().is_root() { "" } else { " run the server as root;" };
     bail!(
         "driver = native: this machine does not let this user make containers: {why}\n\

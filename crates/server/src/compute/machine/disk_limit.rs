@@ -41,9 +41,9 @@ pub enum DiskLimits {
 }
 
 impl DiskLimits {
-    /// What can be had for this data folder.
-    pub fn find(data: &Path, run: &Path) -> Self {
-        if has_project_quota(data) {
+    /// What can be had where this folder of the data folder lies; templates are kept in it.
+    pub fn find(run: &Path) -> Self {
+        if has_project_quota(run) {
             return Self::Quota;
         }
         let mkfs = MKFS.into_iter().map(Path::new).find(|path| path.is_file());

@@ -60,7 +60,7 @@ use task::Common;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tracked::TrackedTasks;
-use users::{UserNamespaces, Users};
+use users::Users;
 use waiting::Waiting;
 use work::{Op, Workers};
 
@@ -87,9 +87,7 @@ pub struct MachineSettings {
     /// What every job gets.
     pub defaults: JobDefaults,
     /// Who gets a user namespace.
-    pub user_namespaces: UserNamespaces,
-    /// This host's id of root in user namespaces.
-    pub user_namespace_ids: u32,
+    pub users: Users,
     /// Free bytes that a start needs to find, and that a pull leaves.
     pub disk_reserve: u64,
     /// Most bytes of a job's own disk, for jobs that name none; 0: no limit.
@@ -110,8 +108,7 @@ impl MachineSettings {
             disk_floor: 256 << 20,
             permitted: Permitted::default(),
             defaults: JobDefaults::default(),
-            user_namespaces: UserNamespaces::Off,
-            user_namespace_ids: 0,
+            users: Users::default(),
             disk_reserve: 0,
             job_disk: 0,
             driver: Driver::Native,
@@ -156,14 +153,14 @@ impl Machine {
             nofile_hard: raise_open_files(),
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
-            users: Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &run)?,
+            users: settings.users,
             driver: settings.driver.clone(),
         };
         let host = host::facts(&data, settings.declared)?;
         bound_jobs(&common.cgroup, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
-        let (disk_limits, job_disk) = (DiskLimits::find(&run, &run), settings.job_disk);
+        let (disk_limits, job_disk) = (DiskLimits::find(&run), settings.job_disk);
         let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
         let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
         let attempts = Attempts {

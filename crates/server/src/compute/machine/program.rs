@@ -1,6 +1,6 @@
-//! The supervisor program: found, or written out of the server itself.
+//! The supervisor program: found, or written out of the server itself, and asked what this host offers.
 //!
-//! Never here: starting it.
+//! Never here: starting it for an attempt.
 
 use batchyard_supervisor::format::to_hex;
 use sha2::{Digest, Sha256};
@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 /// Its file name beside the server or on PATH.
 const NAME: &str = "batchyard-supervisor";
@@ -31,6 +32,20 @@ pub fn find(run: &Path) -> io::Result<PathBuf> {
         let text = format!("the program {NAME} is neither built in, nor beside this program, nor on PATH");
         io::Error::new(io::ErrorKind::NotFound, format!("{text}: build it with `make build`"))
     })
+}
+
+/// Has the program try what this host offers for containers, with writable layers below `folder`. Its output is a line
+/// `key value` each: `yes`, or `no: ` and the reason.
+///
+/// # Errors
+/// It cannot be run.
+pub fn probe(program: &Path, folder: &Path) -> io::Result<Output> {
+    Command::new(program).arg("--probe").arg(folder).output()
+}
+
+/// What a probe said under this key.
+pub fn answer<'o>(output: &'o str, key: &str) -> Option<&'o str> {
+    output.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
 }
 
 fn unpack(run: &Path, bytes: &[u8]) -> io::Result<PathBuf> {

@@ -142,11 +142,7 @@ pub fn build(
         wake: Some(common.wake.clone()),
         driver: common.driver.clone(),
         network: None,
-        // Other drivers have none; the setting that wants them everywhere is refused at start.
-        id_map: match common.driver {
-            Driver::Native => common.users.of(spec.platform, spec.privileged)?,
-            Driver::Oci(_) | Driver::Process => None,
-        },
+        id_map: common.users.of(spec.platform, spec.privileged)?,
         containers: vec![container],
     })
 }

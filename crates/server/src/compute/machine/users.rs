@@ -3,11 +3,12 @@
 //! All containers share one range, as with Docker's userns-remap: so files that jobs leave in a folder of the host are
 //! each other's, and one job is kept from another by everything else. Never here: making the namespace.
 
+use super::program::answer;
 use batchyard_engine::resource::Platform;
 use batchyard_supervisor::IdMap;
 use std::io;
 use std::path::Path;
-use std::process::Command;
+use std::process::Output;
 
 /// Ids in a container: as many as the file formats of images and most programs count on.
 const IDS: u32 = 65_536;
@@ -32,16 +33,21 @@ pub struct Users {
 }
 
 impl Users {
-    /// Finds out whether this host can do what is wanted. Without, Fargate environments do without, which is said; that
+    /// Whether this host can do what is wanted, by what this program said of it. Without, Fargate environments do without, which is said; that
     /// was nobody's wish.
     ///
     /// # Errors
     /// All jobs are to have one and cannot, or the range of ids is too near the end.
-    pub fn decide(whose: UserNamespaces, first: u32, program: &Path, folder: &Path) -> io::Result<Self> {
+    pub fn decide(
+        whose: UserNamespaces,
+        first: u32,
+        program: &Path,
+        probe: &io::Result<Output>,
+    ) -> io::Result<Self> {
         if whose == UserNamespaces::Off {
             return Ok(Self::default());
         }
-        let Some(reason) = cannot(program, folder) else { return Ok(Self { whose, first }) };
+        let Some(reason) = cannot(program, probe) else { return Ok(Self { whose, first }) };
         if whose == UserNamespaces::All {
             return Err(io::Error::other(format!(
                 "user_namespaces = all, and this machine cannot do that: {reason}"
@@ -73,13 +79,12 @@ impl Users {
 }
 
 /// Why there can be none here.
-fn cannot(program: &Path, folder: &Path) -> Option<String> {
-    let output = match Command::new(program).arg("--probe").arg(folder).output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+fn cannot(program: &Path, probe: &io::Result<Output>) -> Option<String> {
+    let output = match probe {
+        Ok(output) => String::from_utf8_lossy(&output.stdout),
         Err(error) => return Some(format!("{} cannot be asked: {error}", program.display())),
     };
-    let found = output.lines().find_map(|line| line.strip_prefix("user_namespaces "));
-    match found {
+    match answer(&output, "user_namespaces") {
         Some("yes") => None,
         Some(no) => Some(no.trim_start_matches("no: ").to_string()),
         None => Some(format!("{} does not know of them", program.display())),
@@ -88,6 +93,7 @@ fn cannot(program: &Path, folder: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::program::probe;
     use super::*;
 
     #[test]
@@ -110,7 +116,8 @@ mod tests {
     #[test]
     fn a_host_that_cannot_is_told_or_refused() {
         let nowhere = Path::new("/nowhere");
-        let decided = |whose| Users::decide(whose, 7, nowhere, nowhere);
+        let probe = probe(nowhere, nowhere);
+        let decided = |whose| Users::decide(whose, 7, nowhere, &probe);
         assert_eq!(decided(UserNamespaces::Off).ok(), Some(Users::default()));
         assert_eq!(decided(UserNamespaces::Fargate).ok(), Some(Users::default()));
         let refused = decided(UserNamespaces::All).expect_err("refused").to_string();
