@@ -12,8 +12,8 @@ mod settings;
 
 pub use error::SettingsError;
 pub use load::{Flags, Loaded, load, read};
-pub use policy::PullPolicy;
-pub use settings::{DriverName, Settings};
+pub use policy::{DriverName, PullPolicy};
+pub use settings::Settings;
 
 #[cfg(test)]
 mod tests;

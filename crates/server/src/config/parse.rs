@@ -1,7 +1,6 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
-use super::PullPolicy;
-use super::settings::DriverName;
+use super::{DriverName, PullPolicy};
 use crate::compute::machine::users::UserNamespaces;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,12 +45,8 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn user_namespaces(text: &str) -> Result<UserNamespaces, String> {
-    match text {
-        "off" => Ok(UserNamespaces::Off),
-        "fargate" => Ok(UserNamespaces::Fargate),
-        "all" => Ok(UserNamespaces::All),
-        _ => Err("must be off, fargate or all".into()),
-    }
+    use UserNamespaces::{All, Fargate, Off};
+    word(text, [("off", Off), ("fargate", Fargate), ("all", All)])
 }
 
 /// The first of 65,536 ids; those of this machine's own users are none, nor are the last ones of all.
@@ -60,13 +55,8 @@ pub(super) fn first_id(text: &str) -> Result<u32, String> {
 }
 
 pub(super) fn driver(text: &str) -> Result<DriverName, String> {
-    match text {
-        "native" => Ok(DriverName::Native),
-        "oci" => Ok(DriverName::Oci),
-        "docker" => Ok(DriverName::Docker),
-        "process" => Ok(DriverName::Process),
-        _ => Err("must be native, oci, docker or process".into()),
-    }
+    use DriverName::{Docker, Native, Oci, Process};
+    word(text, [("native", Native), ("oci", Oci), ("docker", Docker), ("process", Process)])
 }
 
 /// A program's name or absolute path.
@@ -147,12 +137,16 @@ pub(super) fn job_disk(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
-    match text {
-        "missing" => Ok(PullPolicy::Missing),
-        "always" => Ok(PullPolicy::Always),
-        "never" => Ok(PullPolicy::Never),
-        _ => Err("must be missing, always or never".into()),
-    }
+    use PullPolicy::{Always, Missing, Never};
+    word(text, [("missing", Missing), ("always", Always), ("never", Never)])
+}
+
+/// One of some words.
+fn word<T: Copy, const N: usize>(text: &str, words: [(&str, T); N]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
+    let names = words.map(|(word, _)| word).join(", ");
+    let (before, last) = names.rsplit_once(", ").unwrap_or(("", &names));
+    found.ok_or_else(|| format!("must be {before} or {last}"))
 }
 
 fn whole<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {

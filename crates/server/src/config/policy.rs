@@ -1,5 +1,18 @@
 //! The settings whose values are words. Never here: reading them.
 
+/// What makes containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverName {
+    /// The supervisor itself.
+    Native,
+    /// An OCI runtime.
+    Oci,
+    /// The Docker Engine or Podman.
+    Docker,
+    /// Nothing: jobs are plain processes of this host.
+    Process,
+}
+
 /// When a registry is asked for a job's image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PullPolicy {

@@ -1,7 +1,7 @@
 //! The settings, each with its meaning, default and parser in one place.
 
 use super::parse;
-use super::{PullPolicy, SettingsError};
+use super::{DriverName, PullPolicy, SettingsError};
 use crate::compute::machine::users::UserNamespaces;
 use crate::http::Limits;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,19 +18,6 @@ pub(super) struct Key {
     pub default: &'static str,
     /// Sets it from text.
     pub set: fn(&mut Settings, &str) -> Result<(), String>,
-}
-
-/// What makes containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DriverName {
-    /// The supervisor itself.
-    Native,
-    /// An OCI runtime.
-    Oci,
-    /// The Docker Engine or Podman.
-    Docker,
-    /// Nothing: jobs are plain processes of this host.
-    Process,
 }
 
 /// Declares the struct, its defaults and the table of its keys from one list, so that none can lack a setting that
