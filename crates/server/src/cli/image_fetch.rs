@@ -28,7 +28,6 @@ pub fn pull(
     let mut all = Vec::new();
     for image in images {
         let done = runtime.block_on(pull_one(&registry, image, console)).map_err(|e| failed(&e))?;
-        store.note_pulled(image).map_err(|e| CliError::Failed(e.to_string()))?;
         console.clear_progress();
         if !console.wants_document() {
             console.line(format!(

@@ -67,8 +67,14 @@ impl ImageStore {
         if self.has_builtin(&name, &alias, &digest, &diff_id)? {
             return Ok(digest.to_string());
         }
-        let candidate =
-            Candidate { manifest, config, names: vec![name], weak_names: vec![alias], builtin: true };
+        let candidate = Candidate {
+            manifest,
+            config,
+            names: vec![name],
+            weak_names: vec![alias],
+            builtin: true,
+            pulled: false,
+        };
         let work = self.workspace()?;
         let mut left = self.options.limits;
         let added = self.add(&work, &candidate, BTreeMap::new(), &mut |_| {

@@ -40,11 +40,6 @@ pub struct Fetching {
 }
 
 impl ImageStore {
-    /// The digest that a name has here.
-    pub fn digest_of(&self, reference: &Reference) -> Option<String> {
-        self.resolve(&reference.to_string()).ok().map(|found| found.digest)
-    }
-
     /// Begins to fetch an image: checks configuration, platform and number of layers. Waits for others who fetch one of
     /// the layers that are missing here. Blocks.
     ///
@@ -121,7 +116,8 @@ impl Fetching {
     /// be put. The store is then as before.
     pub fn finish(self) -> Result<ImportedImage, ImageError> {
         let Self { store, work, manifest, config, names, layers, locks } = self;
-        let candidate = Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false };
+        let candidate =
+            Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false, pulled: true };
         let mut left = store.options.limits;
         let done = store.add(&work, &candidate, BTreeMap::new(), &mut |number| {
             let (blob, diff_id, path) =

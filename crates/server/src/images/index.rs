@@ -36,7 +36,7 @@ pub(super) struct ImageRecord {
     /// Made by this program from the machine's own busybox.
     #[serde(default)]
     pub(super) builtin: bool,
-    /// It came from a registry.
+    /// It came from a registry, and can be had there again.
     #[serde(default)]
     pub(super) pulled: bool,
 }

@@ -44,24 +44,6 @@ impl ImageStore {
         file.set_modified(SystemTime::now()).at(doing)
     }
 
-    /// Notes that this image can be had from a registry again.
-    ///
-    /// # Errors
-    /// [`ImageError::NotFound`], [`ImageError::Io`] or [`ImageError::Corrupt`].
-    pub fn note_pulled(&self, reference: &str) -> Result<(), ImageError> {
-        let digest = self.resolve(reference)?.digest;
-        let _lock = Lock::take(&self.dir)?;
-        let mut index = Index::load(&self.dir)?;
-        let Some((_, image)) = index.images.iter_mut().find(|(known, _)| known.to_string() == digest) else {
-            return Ok(());
-        };
-        if image.pulled {
-            return Ok(());
-        }
-        image.pulled = true;
-        index.save(&self.dir)
-    }
-
     /// Bytes of all images, what they share counted once.
     ///
     /// # Errors

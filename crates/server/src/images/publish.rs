@@ -26,6 +26,8 @@ pub(super) struct Candidate {
     /// Names that it takes only from nobody or from another built-in image.
     pub(super) weak_names: Vec<Reference>,
     pub(super) builtin: bool,
+    /// It can be had from a registry again.
+    pub(super) pulled: bool,
 }
 
 /// A layer that is unpacked and checked, but not in the store.
@@ -176,7 +178,7 @@ impl ImageStore {
         let layers = diff_ids.to_vec();
         let builtin = candidate.builtin;
         let record = ImageRecord { config, layers, created, imported, builtin, pulled: false };
-        index.images.entry(digest).or_insert(record);
+        index.images.entry(digest).or_insert(record).pulled |= candidate.pulled;
         Ok(names)
     }
 }

@@ -73,7 +73,7 @@ pub struct Removed {
     pub layers: usize,
     /// Bytes of files in those layers.
     pub bytes: u64,
-    /// The image's content stays as long as a job uses it; a later removal or [`ImageStore::collect`] takes it.
+    /// The image's content stays as long as a job uses it; a later removal or [`ImageStore::prune`] takes it.
     pub kept_in_use: bool,
 }
 
@@ -195,17 +195,6 @@ impl ImageStore {
         let named = index.references.values().any(|d| *d == digest);
         let removed = self.sweep(lock, index, in_use)?;
         Ok(Removed { references, kept_in_use: !named && in_use(digest.as_str()), ..removed })
-    }
-
-    /// Removes what no name and no job needs: images whose name went while a job used them, leftovers of imports
-    /// that were killed while publishing.
-    ///
-    /// # Errors
-    /// [`ImageError::Io`] or [`ImageError::Corrupt`].
-    pub fn collect(&self, in_use: &dyn Fn(&str) -> bool) -> Result<Removed, ImageError> {
-        let lock = Lock::take(&self.dir)?;
-        let index = Index::load(&self.dir)?;
-        self.sweep(lock, index, in_use)
     }
 
     fn find(&self, reference: &str) -> Result<ResolvedImage, ImageError> {

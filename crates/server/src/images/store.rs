@@ -142,7 +142,8 @@ impl ImageStore {
         names: Vec<Reference>,
     ) -> Result<ImportedImage, ImageError> {
         let Parcel { manifest, config, layers, .. } = parcel;
-        let candidate = Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false };
+        let candidate =
+            Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false, pulled: false };
         let mut left = self.options.limits;
         self.add(work, &candidate, BTreeMap::new(), &mut |number| {
             let layer = layers.get(number).ok_or_else(|| ImageError::archive("a layer is missing"))?;
@@ -168,8 +169,14 @@ impl ImageStore {
         let first = stage()?;
         let config = plain_config(&self.options.platform, &first.diff_id, &[], &[super::builtin::PATH]);
         let manifest = plain_manifest(&config, std::slice::from_ref(&first.diff_id));
-        let candidate =
-            Candidate { manifest, config, names: vec![name], weak_names: Vec::new(), builtin: false };
+        let candidate = Candidate {
+            manifest,
+            config,
+            names: vec![name],
+            weak_names: Vec::new(),
+            builtin: false,
+            pulled: false,
+        };
         self.add(work, &candidate, BTreeMap::from([(first.diff_id.clone(), first)]), &mut |_| stage())
     }
 

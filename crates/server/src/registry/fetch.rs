@@ -3,8 +3,7 @@
 //! Owns the order of steps, retries and what goes on at once. Never here: unpacking and filing (`images`).
 
 use super::client::asked;
-use super::shared::Report;
-use super::{Inner, Login, Progress, PullError, Pulled};
+use super::{Inner, Login, OnProgress, Progress, PullError, Pulled};
 use crate::images::{Fetching, ImageError, ImportedImage, LayerBlob, Platform, Reference};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use oci_client::client::BlobResponse;
@@ -14,7 +13,6 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference as Asked};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -45,12 +43,12 @@ struct Source {
 
 /// Pulls an image. See [`super::Registry::pull`].
 pub async fn pull(
-    inner: Arc<Inner>,
+    inner: &Inner,
     image: Reference,
     login: Option<Login>,
-    report: Report,
+    on_progress: OnProgress<'_>,
 ) -> Result<Pulled, PullError> {
-    let (source, manifest_bytes) = find(&inner, &image, login).await?;
+    let (source, manifest_bytes) = find(inner, &image, login).await?;
     let (digest, manifest_bytes) = source.for_platform(manifest_bytes, &Platform::here()).await?;
     let manifest: OciImageManifest = serde_json::from_slice(&manifest_bytes).map_err(|e| odd(&image, &e))?;
     let config = source.config(&manifest.config).await?;
@@ -59,7 +57,7 @@ pub async fn pull(
     let fetching = blocking(move || store.begin_fetch(&reference, manifest_bytes, config, blobs)).await?;
     // After the locks of layers, so that who has a turn never waits for who has none.
     let _turn = inner.turns.acquire().await.map_err(|_| PullError::temporary("no more images are pulled"))?;
-    let fetched_bytes = source.layers(&inner, &fetching, &report).await?;
+    let fetched_bytes = source.layers(&fetching, on_progress).await?;
     let done: ImportedImage = blocking(move || fetching.finish()).await?;
     tracing::info!(image = %image, digest, fetched_bytes, "pulled");
     let (layers, new_layers) = (done.layers, done.new_layers);
@@ -151,17 +149,14 @@ impl Source {
     }
 
     /// Fetches what is missing. Returns how many bytes that were.
-    async fn layers(&self, inner: &Inner, fetching: &Fetching, report: &Report) -> Result<u64, PullError> {
+    async fn layers(&self, fetching: &Fetching, on_progress: OnProgress<'_>) -> Result<u64, PullError> {
         let missing = fetching.missing()?;
         let (total, wanted) =
             (fetching.total_bytes(), missing.iter().map(|(blob, _)| blob.size).sum::<u64>());
-        if let Some(room) = &inner.settings.room {
-            room(wanted).map_err(PullError::permanent)?;
-        }
         let done = AtomicU64::new(total.saturating_sub(wanted));
         let tell = |bytes: u64| {
             let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            report(Progress { done: done.min(total), total });
+            on_progress(Progress { done: done.min(total), total });
         };
         tell(0);
         stream::iter(missing.into_iter().map(|(blob, path)| self.layer(blob, path, &tell)))
@@ -204,14 +199,13 @@ impl Source {
         } else {
             self.client.pull_blob_stream_partial(&self.asked, descriptor, have, None).await
         };
-        let mut body = match response.map_err(|e| self.error(&e))? {
+        let (mut body, mut written) = match response.map_err(|e| self.error(&e))? {
             BlobResponse::Full(body) => {
                 file.set_len(0).await.map_err(disk)?;
-                body
+                (body, 0)
             }
-            BlobResponse::Partial(body) => body,
+            BlobResponse::Partial(body) => (body, have),
         };
-        let mut written = if have > 0 { file.metadata().await.map_err(disk)?.len() } else { 0 };
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|e| self.broken(&e))?;
             written += chunk.len() as u64;

@@ -1,15 +1,13 @@
 //! Image registries: what of an image is missing is fetched into the image store.
 //!
-//! Owns names of registries (short names, mirrors), logins, retries, how many pulls go on at once, and that an image is
-//! pulled once however many ask for it. Never here: how images are kept (`images`), when a job's image is pulled
-//! (`compute`).
+//! Owns names of registries (short names, mirrors), logins, retries, and how many pulls go on at once. Never here: how
+//! images are kept (`images`), when a job's image is pulled and who waits for the same pull (`compute`).
 
 mod client;
 mod docker_config;
 mod error;
 mod fetch;
 mod login;
-mod shared;
 
 pub use error::PullError;
 pub use login::{Logins, secret_login};
@@ -17,14 +15,13 @@ pub use login::{Logins, secret_login};
 use crate::config::Settings;
 use crate::images::{ImageError, ImageStore, Reference};
 use client::Clients;
-use shared::Shared;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// A user of a registry.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// Name.
     pub username: String,
@@ -74,9 +71,6 @@ pub struct Pulled {
     pub fetched_bytes: u64,
 }
 
-/// Asked before anything is fetched, with the bytes that are to come: room for them, or why there is none.
-pub type Room = Arc<dyn Fn(u64) -> Result<(), String> + Send + Sync>;
-
 /// How registries are reached.
 #[derive(Clone)]
 pub struct RegistrySettings {
@@ -90,12 +84,10 @@ pub struct RegistrySettings {
     pub max_pulls: usize,
     /// Where logins are found.
     pub logins: Logins,
-    /// Whether there is room for what is to come.
-    pub room: Option<Room>,
 }
 
 impl RegistrySettings {
-    /// As the settings say, with the logins of this data folder. Room is not asked for.
+    /// As the settings say, with the logins of this data folder.
     pub fn of(settings: &Settings, data_dir: &Path) -> Self {
         Self {
             mirrors: settings.registry_mirrors.clone(),
@@ -103,7 +95,6 @@ impl RegistrySettings {
             ca_file: settings.registry_ca_file.clone(),
             max_pulls: settings.max_pulls as usize,
             logins: Logins::new(data_dir, settings.docker_config.clone()),
-            room: None,
         }
     }
 }
@@ -118,7 +109,6 @@ struct Inner {
     clients: Clients,
     /// Images at once.
     turns: Semaphore,
-    shared: Shared,
 }
 
 impl Registry {
@@ -129,11 +119,11 @@ impl Registry {
     pub fn new(store: ImageStore, settings: RegistrySettings) -> Result<Self, PullError> {
         let clients = Clients::new(&settings)?;
         let turns = Semaphore::new(settings.max_pulls.max(1));
-        Ok(Self(Arc::new(Inner { store, settings, clients, turns, shared: Shared::default() })))
+        Ok(Self(Arc::new(Inner { store, settings, clients, turns })))
     }
 
-    /// Pulls what is missing of an image and files it under its name. Who asks for the same image while it is being
-    /// pulled waits for that pull and sees its progress. Dropping the future ends the pull when nobody else waits.
+    /// Pulls what is missing of an image and files it under its name. Pulls that need the same layer, also those of other
+    /// processes, fetch it once. Dropping the future ends the pull.
     ///
     /// # Errors
     /// See [`PullError`]; what is temporary was tried again a few times.
@@ -143,12 +133,7 @@ impl Registry {
         on_progress: OnProgress<'_>,
     ) -> Result<Pulled, PullError> {
         let reference = Reference::parse(&request.reference).map_err(bad_reference)?;
-        let inner = Arc::clone(&self.0);
-        let key = (reference.to_string(), request.login.clone());
-        self.0
-            .shared
-            .join(key, on_progress, |report| fetch::pull(inner, reference, request.login.clone(), report))
-            .await
+        fetch::pull(&self.0, reference, request.login.clone(), on_progress).await
     }
 }
 

@@ -149,16 +149,13 @@ impl Images for MachineImages {
     }
 
     fn pull(&self, wanted: Wanted, progress: OnProgress) -> Pulling {
-        let (registry, store, data_dir) = (self.registry.clone(), self.store.clone(), self.data_dir.clone());
+        let (registry, data_dir) = (self.registry.clone(), self.data_dir.clone());
         Box::pin(async move {
-            let login = match &wanted.secret {
-                Some(secret) => Some(secret_login(&data_dir, secret).map_err(lasting)?),
-                None => None,
-            };
+            let login = wanted.secret.map(|secret| secret_login(&data_dir, &secret)).transpose();
+            let login = login.map_err(|text| PullFailure { text, temporary: false })?;
             let request = PullRequest { reference: wanted.reference, login };
             let pulled = registry.pull(&request, &move |at| progress(at.done, at.total)).await;
-            pulled.map_err(|e| PullFailure { text: e.to_string(), temporary: e.is_temporary() })?;
-            store.note_pulled(&request.reference).map_err(|e| lasting(e.to_string()))
+            pulled.map(drop).map_err(|e| PullFailure { text: e.to_string(), temporary: e.is_temporary() })
         })
     }
 
@@ -166,10 +163,6 @@ impl Images for MachineImages {
         let most = self.store.bytes().unwrap_or_default().saturating_sub(bytes);
         self.prune(&PruneRule { max_bytes: Some(most), only_pulled: true, ..PruneRule::default() });
     }
-}
-
-fn lasting(text: String) -> PullFailure {
-    PullFailure { text, temporary: false }
 }
 
 /// Why an image could not be claimed.

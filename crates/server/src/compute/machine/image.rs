@@ -71,13 +71,7 @@ pub trait Images: Send + Sync {
     }
 
     /// Fetches what is missing of an image.
-    fn pull(&self, wanted: Wanted, _progress: OnProgress) -> Pulling {
-        let text = format!(
-            "manifest for {} not found; import it with: batchyard image import ARCHIVE",
-            wanted.reference
-        );
-        Box::pin(std::future::ready(Err(PullFailure { text, temporary: false })))
-    }
+    fn pull(&self, wanted: Wanted, progress: OnProgress) -> Pulling;
 
     /// Removes images that nothing uses until about so many bytes are given back. Blocks.
     fn make_room(&self, _bytes: u64) {}

@@ -1,12 +1,21 @@
 //! Folders that go away, and archives of every kind.
 
 use crate::images::digest::Digest;
-use crate::images::{ImageOptions, ImageStore};
+use crate::images::index::Index;
+use crate::images::workspace::Lock;
+use crate::images::{ImageOptions, ImageStore, Removed};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
+
+/// Removes what no name needs and `in_use` does not keep.
+pub(super) fn collect(store: &ImageStore, in_use: &dyn Fn(&str) -> bool) -> Removed {
+    let lock = Lock::take(&store.dir).unwrap();
+    let index = Index::load(&store.dir).unwrap();
+    store.sweep(lock, index, in_use).unwrap()
+}
 
 /// A folder that is removed at the end.
 pub(super) struct Temp(PathBuf);
