@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs a command as root in an emulated machine whose control groups are of version 2 only: Debian's kernel over this
 # machine's own files, which it reads and cannot change (what it writes is in its memory and goes with it). Slow.
-# Usage: guest.sh COMMAND [ARGUMENT…]; ends as the command ends. BATCHYARD_GUEST_OUT: a folder that it may write to.
+# Usage: guest.sh COMMAND [ARGUMENT…]; ends as the command ends, and with 3 when it
+# cannot be run here. BATCHYARD_GUEST_OUT: a folder that it may write to.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 for need in qemu-system-x86_64:qemu-system-x86 cpio:cpio depmod:kmod busybox:busybox-static; do
     command -v "${need%:*}" >/dev/null ||
         as_root apt-get install -y -qq --no-install-recommends "${need#*:}" >/dev/null ||
-        die "the version 2 guest needs ${need#*:}"
+        { warn "the version 2 guest needs ${need#*:}"; exit 3; }
 done
 
 # The kernel with its modules, kept between runs beside the build.

@@ -9,14 +9,15 @@ clients() {
     as_root "$VENV/bin/python" -m pytest tests "$@"
 }
 
-# The container tests once more under control groups of version 2 alone, in an emulated machine.
+# The supervisor's tests once more under control groups of version 2 alone, in an emulated machine.
 guest() {
-    for need in qemu-system-x86_64:qemu-system-x86 cpio:cpio; do
-        command -v "${need%:*}" >/dev/null ||
-            as_root apt-get install -y -qq --no-install-recommends "${need#*:}" >/dev/null ||
-            { warn "the version 2 guest was NOT run: no ${need#*:}"; return 0; }
-    done
-    crates/supervisor/tests/v2_guest.sh
+    local programs rc=0
+    programs=$(cargo test --locked --release --no-run -p batchyard-supervisor --test ends --test inside --test output 2>&1 |
+        sed -n 's/.*Executable .*(\(.*\)).*/\1/p')
+    # shellcheck disable=SC2086,SC2016 # one word a program; the guest's shell counts the failures
+    scripts/guest.sh sh -c 'failed=0; for program; do "$program" --test-threads 2 || failed=1; done; exit $failed' - $programs || rc=$?
+    [ $rc = 3 ] || return $rc
+    warn "the version 2 guest was NOT run"
 }
 
 suite setup scripts/setup.sh ${full:+full}

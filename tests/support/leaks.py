@@ -1,4 +1,4 @@
-"""What a server must not leave behind: processes, mounts, loop devices, cgroups, network namespaces, folders.
+"""What a server must not leave behind: processes, mounts, loop devices, cgroups, network namespaces.
 
 Each function lists what is there now, in words that a failing test can show.
 """
@@ -56,12 +56,6 @@ def loop_devices(data_dir):
         if name.startswith(f"{data_dir}/"):
             found.append(f"loop device: {path.parts[3]} over {name}")
     return found
-
-
-def folders(data_dir):
-    """What jobs and removed things left in `data_dir`."""
-    data = Path(data_dir)
-    return [f"folder: {path}" for name in ("attempts", "trash", "images/tmp") for path in (data / name).glob("*")]
 
 
 def network_namespaces():
