@@ -114,8 +114,8 @@ fn works(probe: &str) -> anyhow::Result<()> {
     let root = if rustix::process::geteuid().is_root() { "" } else { " run the server as root;" };
     bail!(
         "driver = native: this machine does not let this user make containers: {why}\n\
-         what would work:{root} in a container, start that privileged; or choose another driver: `driver = docker` where \
-         a Docker Engine can be reached, `driver = process` for jobs that are isolated from nothing.\n\
+         what would work:{root} in a container, start that privileged; or choose `driver = process`, for jobs that are \
+         isolated from nothing.\n\
          `batchyard doctor` says more"
     )
 }
