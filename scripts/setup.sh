@@ -31,6 +31,9 @@ install_packages() {
         # What native containers are compared with.
         command -v runc >/dev/null || missing="$missing runc"
         command -v docker-registry >/dev/null || missing="$missing docker-registry"
+        # For jobs with a network of their own, and for the tests' look at it.
+        PATH=$PATH:/usr/sbin:/sbin command -v nft >/dev/null || missing="$missing nftables"
+        PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || missing="$missing iproute2"
     fi
     missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0

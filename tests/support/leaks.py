@@ -1,10 +1,11 @@
-"""What a server must not leave behind: processes, mounts, loop devices, cgroups, network namespaces.
+"""What a server must not leave behind: processes, mounts, loop devices, cgroups, interfaces, network namespaces.
 
 Each function lists what is there now, in words that a failing test can show.
 """
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 
@@ -56,6 +57,25 @@ def loop_devices(data_dir):
         if name.startswith(f"{data_dir}/"):
             found.append(f"loop device: {path.parts[3]} over {name}")
     return found
+
+
+def networks(data_dir):
+    """Interfaces and tables of the packet filter of the server of `data_dir`: they begin with the name of its bridge."""
+    name = bridge(data_dir)
+    found = [f"interface: {path.name}" for path in Path("/sys/class/net").iterdir() if path.name.startswith(name)]
+    # The table comes and goes with the bridge; without one there is no need to ask.
+    return found + ([f"table: {name}"] if found and name in tables() else [])
+
+
+def bridge(data_dir):
+    """The bridge of a server's jobs, and its table."""
+    return "by" + cgroup_name(data_dir).removeprefix("batchyard-")
+
+
+def tables():
+    """Names of the packet filter's tables."""
+    done = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True)
+    return [line.split()[-1] for line in done.stdout.splitlines()]
 
 
 def network_namespaces():

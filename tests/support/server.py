@@ -130,10 +130,10 @@ class Server:
         self.check_nothing_left()
 
     def check_nothing_left(self):
-        """No process, mount, cgroup and loop device of this server is there. Folders of attempts may be: what a stop leaves of
+        """No process, mount, cgroup, interface and loop device of this server is there. Folders of attempts may be: what a stop leaves of
         their removal is for the next start."""
         def left():
-            kinds = (leaks.processes, leaks.mounts, leaks.cgroups, leaks.loop_devices)
+            kinds = (leaks.processes, leaks.mounts, leaks.cgroups, leaks.loop_devices, leaks.networks)
             return [thing for kind in kinds for thing in kind(self.data_dir)]
 
         deadline = time.monotonic() + 5

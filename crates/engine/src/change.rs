@@ -8,6 +8,7 @@ use crate::ids::{
 };
 use crate::job::status::JobStatus;
 use crate::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// A row written or removed.
@@ -113,6 +114,8 @@ pub struct AttemptRow {
     pub host: HostId,
     /// When it was placed, wall milliseconds.
     pub placed_ms: i64,
+    /// Its own address, when it has one.
+    pub address: Option<Ipv4Addr>,
     /// When its program began, wall milliseconds.
     pub started_ms: Option<i64>,
     /// When it ended, wall milliseconds.

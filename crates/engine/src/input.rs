@@ -6,6 +6,7 @@
 use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId};
 use crate::job::retry::RetryStrategy;
 use crate::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Needs, Platform, SchedulingPolicy};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// The time, passed in with every input.
@@ -126,6 +127,13 @@ pub enum Report {
     /// STARTING goes on; each attempt's text, for example how much of its image is pulled, becomes its job's
     /// `statusReason`. Many in one report, so that they share a commit.
     Progress(Vec<(TaskId, Arc<str>)>),
+    /// It has an address of its own, which its attempt shows from now on.
+    Addressed {
+        /// The attempt.
+        task: TaskId,
+        /// The address.
+        address: Ipv4Addr,
+    },
     /// The container runs: STARTING → RUNNING.
     Started {
         /// The attempt.

@@ -9,6 +9,7 @@ mod images;
 
 use crate::api::Service;
 use crate::cli::server::ServerFlags;
+use crate::compute::machine::network::NetworkSettings;
 use crate::compute::machine::users::Users;
 use crate::compute::machine::{Declared, JobDefaults, Machine, MachineSettings};
 use crate::compute::{Compute, Permitted, ReportEnvelope};
@@ -172,11 +173,11 @@ fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> 
     ))
 }
 
-/// Says what goes on without a server; with nothing left, no cgroup is left either.
+/// Says what goes on without a server; with nothing left, no cgroup and no bridge is left either.
 fn leave(machine: &Machine) {
     let running = machine.running().len();
     if running == 0 {
-        machine.remove_cgroup();
+        machine.remove_shared();
     }
     say("stopped", &format!("{running} jobs keep running; the next start finds them"));
 }
@@ -217,6 +218,12 @@ fn machine_settings(
         disk_floor: settings.disk_floor_bytes,
         disk_reserve: settings.disk_reserve_bytes,
         job_disk: settings.job_disk_bytes,
+        network: NetworkSettings {
+            whose: settings.network_namespaces,
+            net: settings.job_network,
+            dns: settings.job_dns_servers.clone(),
+        },
+        blocked: settings.blocked_addresses.clone(),
         ..MachineSettings::new(data_dir)
     })
 }

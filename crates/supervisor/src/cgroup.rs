@@ -68,6 +68,14 @@ impl Hierarchies {
         folders
     }
 
+    /// The controllers that limit attempts in version 2, mounted there: those that it offers and version 1 has not.
+    pub fn v2_controllers(&self, mount: &Path) -> Vec<&'static str> {
+        let offered = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+        let in_v1 = |name: &str| self.v1.iter().any(|(n, _)| *n == name);
+        let wanted = ["memory", "cpu", "pids"].into_iter().filter(|name| !in_v1(name));
+        wanted.filter(|name| offered.split_whitespace().any(|o| o == *name)).collect()
+    }
+
     /// Where attempts' groups may lie in version 2, in the order to try: the root, or, where that may not be written
     /// (a service manager's delegation, a container), beside or below this process's own group.
     pub fn v2_bases(&self, mount: &Path) -> Vec<PathBuf> {

@@ -20,7 +20,7 @@ pub mod task;
 pub use disk::{Disk, DiskKind};
 pub use exit::{ContainerExit, Exit, Started, Why};
 pub use format::FormatError;
-pub use task::{Container, Device, Driver, IdMap, Mount, MountKind, Task, Ulimit};
+pub use task::{Container, Device, Driver, IdMap, Mount, MountKind, OwnFile, Task, Ulimit};
 
 /// Name of the task file, written by the server before the start, mode 0600.
 pub const TASK: &str = "task";

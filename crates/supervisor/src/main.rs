@@ -22,9 +22,14 @@ fn main() -> ExitCode {
             let argv = argv.iter().map(|a| a.to_string_lossy().into_owned());
             run::oci::inside::enter(&first.to_string_lossy(), argv.collect())
         }
+        [flag] if flag == "--netns" => run::netns::hold(),
+        [flag, cgroup, blocked @ ..] if flag == "--fence" => run::fence::raise(cgroup, blocked),
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => run::attempt(folder.as_ref()),
         _ => {
-            eprintln!("usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe [SCRATCH_FOLDER]");
+            eprintln!(
+                "usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe [SCRATCH_FOLDER] | --netns \
+                 | --fence CGROUP [ADDRESS/PREFIX...]"
+            );
             ExitCode::from(2)
         }
     }

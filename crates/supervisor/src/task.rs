@@ -5,6 +5,7 @@
 
 use crate::disk::Disk;
 use crate::format::{FormatError, Writer, escape_part, from_hex, parse, read, to_hex, unescape_part};
+use std::net::Ipv4Addr;
 
 /// One attempt of one job on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +26,14 @@ pub struct Task {
     pub wake: Option<String>,
     /// What makes the containers.
     pub driver: Driver,
-    /// File that keeps the network namespace to join. Absent: the host's network.
-    pub network: Option<String>,
+    /// The containers' own address: the supervisor's standard output is the network namespace that has it, ready made.
+    /// Absent: they have the host's network.
+    pub address: Option<Ipv4Addr>,
+    /// The containers' host name. Absent: this host's.
+    pub hostname: Option<String>,
+    /// Folder of the cgroup of version 2 that fences all jobs of a server off addresses. Joined where the attempt has no
+    /// group of version 2 of its own below it. Absent: there is no fence.
+    pub fence: Option<String>,
     /// Host ids of the containers' users and groups. Absent: they are the host's own.
     pub id_map: Option<IdMap>,
     /// The containers.
@@ -92,6 +99,8 @@ pub struct Container {
     pub disk: Option<Disk>,
     /// The root file system may not be written.
     pub readonly_root: bool,
+    /// Files of the container's own over those of the image, in place of the host's `/etc/hosts` and the like.
+    pub files: Vec<OwnFile>,
     /// Mounts on top of the root, in this order.
     pub mounts: Vec<Mount>,
     /// Memory limit in bytes; reaching it kills. Absent: none.
@@ -128,6 +137,15 @@ pub struct Container {
     pub log_cap: u64,
     /// Free bytes on the log's disk under which lines are dropped and counted.
     pub disk_floor: u64,
+}
+
+/// A file of a container's own: writable, gone with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFile {
+    /// Path inside the container.
+    pub path: String,
+    /// What is in it at the start.
+    pub text: String,
 }
 
 /// A mount on top of a container's root.
@@ -178,7 +196,9 @@ impl Task {
         w.put("stop_grace_s", self.stop_grace_s);
         w.put_some("wake", self.wake.as_ref());
         w.put("driver", self.driver.encode());
-        w.put_some("network", self.network.as_ref());
+        w.put_some("address", self.address);
+        w.put_some("hostname", self.hostname.as_ref());
+        w.put_some("fence", self.fence.as_ref());
         w.put_some("id_map", self.id_map.map(|m| format!("{} {}", m.first, m.count)));
         for c in &self.containers {
             c.encode(&mut w);
@@ -207,7 +227,9 @@ impl Task {
                 ("stop_grace_s", None) => task.stop_grace_s = parse(&key, &value)?,
                 ("wake", None) => task.wake = Some(value),
                 ("driver", None) => task.driver = Driver::decode(&value)?,
-                ("network", None) => task.network = Some(value),
+                ("address", None) => task.address = Some(parse("address", &value)?),
+                ("hostname", None) => task.hostname = Some(value),
+                ("fence", None) => task.fence = Some(value),
                 ("id_map", None) => task.id_map = Some(IdMap::decode(&value)?),
                 (_, Some(container)) => container.read_line(&key, value)?,
                 _ => {}
@@ -232,6 +254,7 @@ impl Container {
         w.put("scratch", &self.scratch);
         w.put_some("disk", self.disk.as_ref().map(Disk::encode));
         w.put("readonly_root", u8::from(self.readonly_root));
+        self.files.iter().for_each(|f| w.put("file", f.encode()));
         self.mounts.iter().for_each(|m| w.put("mount", m.encode()));
         w.put_some("memory_bytes", self.memory_bytes);
         w.put_some("swap_bytes", self.swap_bytes);
@@ -263,6 +286,7 @@ impl Container {
             "scratch" => self.scratch = value,
             "disk" => self.disk = Some(Disk::decode(&value)?),
             "readonly_root" => self.readonly_root = value == "1",
+            "file" => self.files.push(OwnFile::decode(&value)?),
             "mount" => self.mounts.push(Mount::decode(&value)?),
             "memory_bytes" => self.memory_bytes = Some(parse(key, &value)?),
             "swap_bytes" => self.swap_bytes = Some(parse(key, &value)?),
@@ -335,6 +359,19 @@ impl Device {
             write: may.contains('w'),
             mknod: may.contains('m'),
         })
+    }
+}
+
+impl OwnFile {
+    /// Path TAB text.
+    fn encode(&self) -> String {
+        format!("{}\t{}", escape_part(&self.path), self.text)
+    }
+
+    fn decode(value: &str) -> Result<Self, FormatError> {
+        let (path, text) =
+            value.split_once('\t').ok_or_else(|| FormatError::Value { key: "file".to_string() })?;
+        Ok(Self { path: unescape_part(path), text: text.to_string() })
     }
 }
 

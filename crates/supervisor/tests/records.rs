@@ -4,8 +4,8 @@
 
 use batchyard_supervisor::format::{FormatError, from_hex, to_hex};
 use batchyard_supervisor::{
-    Container, ContainerExit, Device, Disk, DiskKind, Driver, Exit, IdMap, Mount, MountKind, Started, Task,
-    Ulimit, Why, log_file,
+    Container, ContainerExit, Device, Disk, DiskKind, Driver, Exit, IdMap, Mount, MountKind, OwnFile,
+    Started, Task, Ulimit, Why, log_file,
 };
 
 /// A small generator of numbers, the same in every run.
@@ -71,6 +71,7 @@ impl Random {
             scratch: self.text(),
             disk: self.maybe(Self::disk),
             readonly_root: self.next(2) == 1,
+            files: self.list(|r| OwnFile { path: r.text(), text: r.text() }),
             mounts: self.list(Self::mount),
             memory_bytes: self.maybe(|r| r.next(u64::MAX)),
             swap_bytes: self.maybe(|r| r.next(u64::MAX)),
@@ -121,7 +122,9 @@ impl Random {
             wake: self.maybe(Self::text),
             driver: [Driver::Native, Driver::Process, Driver::Oci(self.text())][self.next(3) as usize]
                 .clone(),
-            network: self.maybe(Self::text),
+            address: self.maybe(|r| (r.next(1 << 32) as u32).into()),
+            hostname: self.maybe(Self::text),
+            fence: self.maybe(Self::text),
             id_map: self.maybe(|r| IdMap { first: r.next(1 << 32) as u32, count: r.next(1 << 32) as u32 }),
             containers: self.list(Self::container),
         }

@@ -53,6 +53,7 @@ impl Engine {
             environment,
             host,
             placed_ms: now.wall_ms,
+            address: None,
             started_ms: None,
             stopped_ms: None,
             status_reason: None,

@@ -8,6 +8,7 @@ use crate::job::end::Ending;
 use crate::job::status::{Event, JobStatus};
 use crate::resource::Host;
 use crate::slab::Key;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 impl Engine {
@@ -16,6 +17,7 @@ impl Engine {
             Report::HostJoined(host) => self.host_joined(host),
             Report::HostLeft(id) => self.host_left(id, now),
             Report::Progress(texts) => texts.into_iter().for_each(|(task, text)| self.progress(task, text)),
+            Report::Addressed { task, address } => self.addressed(task, address),
             Report::Started { task, at_ms } => self.started(task, at_ms),
             Report::Exited { task, exit } => {
                 if let Some(attempt) = self.state.attempts.get(&task) {
@@ -64,6 +66,14 @@ impl Engine {
             && self.state.jobs[key].hot.status_reason.as_ref() != Some(&text)
         {
             self.say(key, text);
+        }
+    }
+
+    fn addressed(&mut self, task: TaskId, address: Ipv4Addr) {
+        let Some(attempt) = self.state.attempts.get_mut(&task) else { return };
+        if attempt.row.address != Some(address) {
+            attempt.row.address = Some(address);
+            self.batch.attempt(&attempt.row);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Reading single values. Every source gives text; the messages say what the text must be.
 
 use super::{DriverName, PullPolicy};
+use crate::compute::machine::network::NetworkNamespaces;
 use crate::compute::machine::users::UserNamespaces;
-use std::net::SocketAddr;
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +49,42 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 pub(super) fn user_namespaces(text: &str) -> Result<UserNamespaces, String> {
     use UserNamespaces::{All, Fargate, Off};
     word(text, [("off", Off), ("fargate", Fargate), ("all", All)])
+}
+
+pub(super) fn network_namespaces(text: &str) -> Result<NetworkNamespaces, String> {
+    use NetworkNamespaces::{All, Fargate, Off};
+    word(text, [("off", Off), ("fargate", Fargate), ("all", All)])
+}
+
+/// A network with room for some jobs, and of no more addresses than a bridge could ever serve.
+pub(super) fn job_network(text: &str) -> Result<Ipv4Net, String> {
+    let usable =
+        |a: Ipv4Addr| !(a.is_loopback() || a.is_multicast() || a.is_link_local() || a.octets()[0] == 0);
+    let fits = |net: &Ipv4Net| (16..=29).contains(&net.prefix_len()) && usable(net.addr());
+    text.parse().ok().filter(fits).map(|net| net.trunc()).ok_or_else(|| {
+        "must be a network from /16 to /29, such as 10.213.0.0/22, that machines can have".into()
+    })
+}
+
+/// Addresses of IPv4, separated by commas.
+pub(super) fn addresses(text: &str) -> Result<Vec<Ipv4Addr>, String> {
+    let one = |part: String| {
+        part.parse().map_err(|_| format!("must be addresses such as 10.0.0.2, and {part:?} is none"))
+    };
+    list(text)?.into_iter().map(one).collect()
+}
+
+/// Addresses and networks, separated by commas.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let one = |part: String| {
+        let net = part.parse::<IpNet>().ok().or_else(|| Some(part.parse::<IpAddr>().ok()?.into()));
+        net.filter(|net| net.prefix_len() > 0).map(|net| net.trunc()).ok_or_else(|| {
+            format!(
+                "must be addresses and networks, such as 169.254.169.254 or 10.0.0.0/8, and {part:?} is none"
+            )
+        })
+    };
+    list(text)?.into_iter().map(one).collect()
 }
 
 /// The first of 65,536 ids; those of this machine's own users are none, nor are the last ones of all.

@@ -2,9 +2,11 @@
 
 use super::parse;
 use super::{DriverName, PullPolicy, SettingsError};
+use crate::compute::machine::network::{NetworkNamespaces, NetworkSettings};
 use crate::compute::machine::users::UserNamespaces;
 use crate::http::Limits;
-use std::net::{Ipv4Addr, SocketAddr};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +89,14 @@ settings! {
     user_namespaces: UserNamespaces = UserNamespaces::Fargate, "fargate", parse::user_namespaces;
     /// This machine's id of root in user namespaces, the first of 65,536 that nothing else here may have.
     user_namespace_ids: u32 = 1_879_048_192, "1879048192", parse::first_id;
+    /// Jobs with an address and a network of their own: `off`, those of `fargate` environments, or `all`.
+    network_namespaces: NetworkNamespaces = NetworkNamespaces::Off, "off", parse::network_namespaces;
+    /// Addresses of such jobs, which nothing else may have; the first is this machine's among them.
+    job_network: Ipv4Net = NetworkSettings::default().net, "10.213.0.0/22", parse::job_network;
+    /// Name servers of such jobs in place of this machine's.
+    job_dns_servers: Vec<Ipv4Addr> = Vec::new(), "", parse::addresses;
+    /// Addresses that no job reaches, at once and not after a wait; networks as `10.0.0.0/8`. Empty: none.
+    blocked_addresses: Vec<IpNet> = metadata(), "169.254.169.254, fd00:ec2::254", parse::networks;
     /// When a registry is asked for a job's image: `missing` (it is not on this machine), `always`, or `never`.
     pull_policy: PullPolicy = PullPolicy::Missing, "missing", parse::pull_policy;
     /// What is asked in place of a registry, as `host=other.host:port`, perhaps with a path before the repository.
@@ -157,6 +167,13 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Where EC2 tells a machine about itself. Elsewhere clients of AWS wait long for nobody to answer; there its rights are
+/// the machine's and not the jobs'.
+fn metadata() -> Vec<IpNet> {
+    let six = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    vec![IpNet::from(IpAddr::from([169, 254, 169, 254])), IpNet::from(IpAddr::from(six))]
 }
 
 /// Where Docker keeps its settings for the user who runs this.

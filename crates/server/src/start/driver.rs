@@ -5,6 +5,7 @@
 //! silently. Never here: making containers.
 
 use super::say;
+use crate::compute::machine::network::NetworkNamespaces;
 use crate::compute::machine::program;
 use crate::compute::machine::users::{UserNamespaces, Users};
 use crate::config::{DriverName, Settings};
@@ -25,6 +26,9 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
         bail!(
             "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
         );
+    }
+    if settings.network_namespaces != NetworkNamespaces::Off && settings.driver == DriverName::Process {
+        bail!("network_namespaces: the driver process isolates nothing; set it to off");
     }
     let driver = match settings.driver {
         DriverName::Native => return native(settings, data_dir),

@@ -175,6 +175,7 @@ fn open_attempts(c: &Connection, job: JobId) -> Result<Vec<AttemptRow>, StoreErr
 pub(super) fn attempt(row: &Row<'_>) -> Result<AttemptRow, StoreError> {
     let job: i64 = row.get("job")?;
     let read = containers(&row.get::<_, String>("containers")?);
+    let address = row.get::<_, Option<String>>("address")?.map(|text| text.parse());
     Ok(AttemptRow {
         job: JobId(job),
         attempt: row.get("attempt")?,
@@ -182,6 +183,7 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<AttemptRow, StoreError> {
         environment: ComputeEnvironmentId(row.get("environment")?),
         host: HostId(row.get("host")?),
         placed_ms: row.get("placed_ms")?,
+        address: must("attempt", job, "address", address.transpose().ok())?,
         started_ms: row.get("started_ms")?,
         stopped_ms: row.get("stopped_ms")?,
         status_reason: row.get("status_reason")?,

@@ -6,13 +6,13 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// The version that this program writes. A database of a newer one is refused.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// Marks the file as ours (`PRAGMA application_id`): "BYRD".
 const APPLICATION_ID: i64 = 0x4259_5244;
 
 /// One script per version, each bringing the version before it forward.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -193,6 +193,11 @@ ALTER TABLE log_stream ADD COLUMN span INTEGER AS (CASE
     ELSE 15 END) VIRTUAL;
 DROP INDEX log_stream_by_creation;
 CREATE INDEX log_stream_by_time ON log_stream (log_group, span, begin_ms, name);
+";
+
+const V3: &str = "
+-- Of attempts with a network of their own.
+ALTER TABLE attempt ADD COLUMN address TEXT;
 ";
 
 /// Says why a database can't be used: it is another program's, a newer one's, or damaged. Only reads.

@@ -127,6 +127,7 @@ fn attempt(id: i64) -> AttemptRow {
         environment: ComputeEnvironmentId(1),
         host: HostId(1),
         placed_ms: 1,
+        address: Some([10, 213, 0, 7].into()),
         started_ms: None,
         stopped_ms: None,
         status_reason: None,

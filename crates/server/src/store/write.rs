@@ -210,7 +210,7 @@ fn update_job(t: &Transaction<'_>, hot: &JobHot) -> Result<(), StoreError> {
 
 fn put_attempt(t: &Transaction<'_>, row: &AttemptRow) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO attempt (job, attempt, task, environment, host, placed_ms, started_ms, stopped_ms,
-               status_reason, containers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+               status_reason, containers, address) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     t.prepare_cached(sql)?.execute(params![
         row.job.0,
         row.attempt,
@@ -222,6 +222,7 @@ fn put_attempt(t: &Transaction<'_>, row: &AttemptRow) -> Result<(), StoreError> 
         row.stopped_ms,
         row.status_reason.as_deref(),
         containers_text(&row.containers),
+        row.address.map(|address| address.to_string()),
     ])?;
     Ok(())
 }

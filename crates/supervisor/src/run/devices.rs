@@ -2,6 +2,7 @@
 //!
 //! Never here: making the files (the child's `/dev`), attaching the rules (the limits).
 
+use super::bpf;
 use batchyard_supervisor::{Container, MountKind};
 use std::fmt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -56,74 +57,33 @@ pub fn allowed(c: &Container) -> Vec<Rule> {
 pub fn program(rules: &[Rule]) -> Vec<u64> {
     const MAKE_ONLY: u32 = 1;
     let mut code = vec![
-        load(2, 0), // r2 = type and access
-        mov_reg(3, 2),
-        alu_imm(0x57, 2, 0xffff), // r2 &= 0xffff: type
-        alu_imm(0x77, 3, 16),     // r3 >>= 16: access
-        load(4, 4),               // r4 = major
-        load(5, 8),               // r5 = minor
+        bpf::load(2, 1, 0), // r2 = type and access
+        bpf::copy(3, 2),
+        bpf::mask(2, 0xffff),         // r2 &= 0xffff: type
+        bpf::with_value(0x77, 3, 16), // r3 >>= 16: access
+        bpf::load(4, 1, 4),           // r4 = major
+        bpf::load(5, 1, 8),           // r5 = minor
     ];
     for rule in rules {
-        let mut tests = vec![jump_unless(2, if rule.block { 1 } else { 2 })];
+        let mut tests = vec![bpf::jump_unless(2, if rule.block { 1 } else { 2 })];
         if !rule.open {
-            tests.push(jump_unless(3, MAKE_ONLY));
+            tests.push(bpf::jump_unless(3, MAKE_ONLY));
         }
-        tests.extend(rule.major.map(|n| jump_unless(4, n)));
-        tests.extend(rule.minor.map(|n| jump_unless(5, n)));
-        // Each failed test jumps over the tests after it and over the answer's two steps.
-        let count = tests.len();
-        code.extend(tests.into_iter().enumerate().map(|(i, test)| test | ((count - 1 - i + 2) as u64) << 16));
-        code.extend([alu_imm(0xb7, 0, 1), EXIT]);
+        tests.extend(rule.major.map(|n| bpf::jump_unless(4, n)));
+        tests.extend(rule.minor.map(|n| bpf::jump_unless(5, n)));
+        code.extend(bpf::all(tests, 2));
+        code.extend([bpf::set(0, 1), bpf::EXIT]);
     }
-    code.extend([alu_imm(0xb7, 0, 0), EXIT]);
+    code.extend([bpf::set(0, 0), bpf::EXIT]);
     code
-}
-
-const EXIT: u64 = 0x95;
-
-fn load(register: u64, offset: u64) -> u64 {
-    0x61 | register << 8 | 1 << 12 | offset << 16
-}
-
-fn mov_reg(to: u64, from: u64) -> u64 {
-    0xbf | to << 8 | from << 12
-}
-
-fn alu_imm(op: u64, register: u64, value: u32) -> u64 {
-    op | register << 8 | u64::from(value) << 32
-}
-
-/// Jumps, by an offset that is added later, when the register is not `value`.
-fn jump_unless(register: u64, value: u32) -> u64 {
-    alu_imm(0x55, register, value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Runs the few instructions that [`program`] uses.
     fn run(code: &[u64], block: bool, access: u32, major: u32, minor: u32) -> bool {
-        let context = [u64::from(access << 16 | if block { 1 } else { 2 }), major.into(), minor.into()];
-        let mut r = [0_u64; 6];
-        let mut at = 0;
-        loop {
-            let step = code[at];
-            let (op, to, from) = (step & 0xff, (step >> 8 & 15) as usize, (step >> 12 & 15) as usize);
-            let (offset, value) = (step >> 16 & 0xffff, step >> 32);
-            at += 1;
-            match op {
-                0x61 => r[to] = context[offset as usize / 4],
-                0xbf => r[to] = r[from],
-                0x57 => r[to] &= value,
-                0x77 => r[to] >>= value,
-                0xb7 => r[to] = value,
-                0x55 if r[to] != value => at += offset as usize,
-                0x55 => {}
-                0x95 => return r[0] == 1,
-                other => panic!("{other:#x}"),
-            }
-        }
+        bpf::run(code, &[access << 16 | if block { 1 } else { 2 }, major, minor], &[]) == 1
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub fn launch(task: &Task, container: &Container, limits: &mut Limits) -> Result
             let (early, late) = limits.joins();
             let plan = Plan {
                 container,
+                hostname: task.hostname.as_deref(),
                 views: limits.views(),
                 join_early: early,
                 join_late: late,

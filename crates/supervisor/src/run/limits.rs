@@ -4,8 +4,9 @@
 //! limit is written, or the group joined, only when the container's program is about to run.
 //! Never here: finding the hierarchies and killing (the library's `cgroup`).
 
+use super::devices;
 use super::fail::{During, Fail};
-use super::{devices, sys};
+use super::sys::{self, Attachment};
 use batchyard_supervisor::cgroup::{self, Hierarchies};
 use batchyard_supervisor::{Container, Driver, Task};
 use rustix::fd::OwnedFd;
@@ -24,6 +25,8 @@ pub const PERIOD_US: u64 = 100_000;
 pub struct Limits {
     v1: Vec<(&'static str, PathBuf)>,
     v2: Option<V2>,
+    /// The group of all jobs that fences them off addresses, where no group of the attempt's own lies in it.
+    fence: Option<Fence>,
     memory: Option<u64>,
     /// The attempt's group below the root of every hierarchy.
     path: String,
@@ -32,6 +35,12 @@ pub struct Limits {
     by_runtime: bool,
     /// Devices are fenced by the group, so that making device files does no harm.
     pub devices_fenced: bool,
+}
+
+struct Fence {
+    folder: String,
+    fd: OwnedFd,
+    joined_by_clone: bool,
 }
 
 struct V2 {
@@ -63,7 +72,10 @@ impl Limits {
             ..Self::none()
         };
         let result = made.make_v1(&found, task);
-        let result = result.and_then(|()| made.make_v2(&found, task)).and_then(|()| made.write_limits(c));
+        let result = result
+            .and_then(|()| made.make_v2(&found, task))
+            .and_then(|()| made.write_limits(c))
+            .and_then(|()| made.find_fence(task));
         if let Err(e) = result {
             made.remove();
             return Err(e);
@@ -76,6 +88,7 @@ impl Limits {
         Self {
             v1: Vec::new(),
             v2: None,
+            fence: None,
             memory: None,
             path: String::new(),
             by_runtime: false,
@@ -94,10 +107,8 @@ impl Limits {
 
     fn make_v2(&mut self, found: &Hierarchies, task: &Task) -> Result<(), Fail> {
         let Some(mount) = &found.v2 else { return Ok(()) };
-        let wanted: Vec<&str> =
-            ["memory", "cpu", "pids"].into_iter().filter(|n| self.v1(n).is_none()).collect();
-        let offered = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
-        if !wanted.iter().any(|w| offered.split_whitespace().any(|o| o == *w)) {
+        let wanted = found.v2_controllers(mount);
+        if wanted.is_empty() {
             return Ok(());
         }
         let mut last = None;
@@ -115,6 +126,15 @@ impl Limits {
         if let Some(e) = last {
             eprintln!("no cgroup of version 2 can be made: {e}");
         }
+        Ok(())
+    }
+
+    fn find_fence(&mut self, task: &Task) -> Result<(), Fail> {
+        let Some(folder) = task.fence.as_ref().filter(|_| self.v2.is_none()) else { return Ok(()) };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let during = format_args!("open the cgroup {folder}");
+        let fd = rustix::fs::open(folder, flags, Mode::empty()).during(during)?;
+        self.fence = Some(Fence { folder: folder.clone(), fd, joined_by_clone: false });
         Ok(())
     }
 
@@ -188,7 +208,11 @@ impl Limits {
             }
             self.devices_fenced = true;
         } else if let Some(v2) = &self.v2 {
-            match sys::attach_device_filter(rustix::fd::AsFd::as_fd(&v2.fd), &devices::program(&rules)) {
+            match sys::attach_program(
+                rustix::fd::AsFd::as_fd(&v2.fd),
+                Attachment::Devices,
+                &devices::program(&rules),
+            ) {
                 Ok(()) => self.devices_fenced = true,
                 Err(e) => eprintln!("no device filter ({e}): the container cannot make device files"),
             }
@@ -199,13 +223,17 @@ impl Limits {
     /// The group to clone the container into, where the kernel and the limit allow that.
     pub fn clone_target(&self) -> Option<&OwnedFd> {
         let early = !self.by_runtime && self.memory.is_none_or(|m| m >= SMALL_MEMORY);
-        self.v2.as_ref().filter(|_| early).map(|v2| &v2.fd)
+        let v2 = self.v2.as_ref().filter(|_| early).map(|v2| &v2.fd);
+        v2.or_else(|| self.fence.as_ref().map(|fence| &fence.fd))
     }
 
     /// Notes that the container was cloned into [`Self::clone_target`].
     pub fn joined_by_clone(&mut self) {
         if let Some(v2) = &mut self.v2 {
             v2.joined_by_clone = true;
+        }
+        if let Some(fence) = &mut self.fence {
+            fence.joined_by_clone = true;
         }
     }
 
@@ -224,6 +252,9 @@ impl Limits {
                 // What the runtime used is not the job's.
                 let _ = write(&folder.join("memory.max_usage_in_bytes"), 0);
             }
+        }
+        if let Some(fence) = self.fence.as_ref().filter(|fence| !fence.joined_by_clone) {
+            write(&Path::new(&fence.folder).join("cgroup.procs"), pid.as_raw_nonzero())?;
         }
         let Some(v2) = &self.v2 else { return Ok(()) };
         if let (Some(bytes), Some(max)) = (self.memory, self.v2_has("memory.max")) {

@@ -3,15 +3,18 @@
 //! An exit record comes out in every case in which this process lives. Never here: the container's inside (child),
 //! waiting (watch), control groups (limits).
 
+mod bpf;
 mod child;
 mod clock;
 mod devices;
 mod disk;
 mod fail;
+pub mod fence;
 mod folder;
 mod keeper;
 mod launch;
 mod limits;
+pub mod netns;
 pub mod oci;
 mod output;
 pub mod probe;
@@ -119,6 +122,10 @@ fn run_container(
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
     let mut limits = limits_of(task, container)?;
     let log = Log::open(&container.log, container.log_cap, container.disk_floor);
+    if task.address.is_some() {
+        // This process first: whoever makes the container, and whatever its users are, it is born there.
+        netns::enter().inspect_err(|_| limits.remove())?;
+    }
     point("supervisor.before_clone");
     let ended = launch::launch(task, container, &mut limits).and_then(|(started, output)| {
         point("supervisor.after_clone");

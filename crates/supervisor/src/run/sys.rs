@@ -75,6 +75,12 @@ pub fn unshare_cgroup() -> Result<()> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) }
 }
 
+/// Gives the process a network namespace of its own, with nothing in it.
+pub fn unshare_network() -> Result<()> {
+    // SAFETY: NEWNET changes no memory and no descriptor table.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
 /// Blocks `signals` and gives a descriptor that reads them.
 pub fn signal_fd(signals: &[i32]) -> Result<OwnedFd> {
     // SAFETY: an all-zero set is valid storage, which sigemptyset then sets up.
@@ -271,19 +277,51 @@ pub fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Loads a program of the kernel's device-cgroup kind and attaches it to a cgroup of version 2.
-pub fn attach_device_filter(cgroup: BorrowedFd<'_>, code: &[u64]) -> Result<()> {
+/// What a program on a cgroup of version 2 is asked about.
+#[derive(Debug, Clone, Copy)]
+pub enum Attachment {
+    /// The use of a device.
+    Devices,
+    /// A connection over IPv4.
+    Connect4,
+    /// A connection over IPv6.
+    Connect6,
+    /// A datagram over IPv4.
+    Send4,
+    /// A datagram over IPv6.
+    Send6,
+    /// A packet that is sent.
+    Packets,
+}
+
+impl Attachment {
+    /// The kernel's numbers: kind of program, place.
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Self::Packets => (8, 1),
+            Self::Devices => (15, 6),
+            Self::Connect4 => (18, 10),
+            Self::Connect6 => (18, 11),
+            Self::Send4 => (18, 14),
+            Self::Send6 => (18, 15),
+        }
+    }
+}
+
+/// Attaches a program to a cgroup of version 2, in place of one that was attached to it. The program goes with the cgroup.
+pub fn attach_program(cgroup: BorrowedFd<'_>, attachment: Attachment, code: &[u64]) -> Result<()> {
     const PROG_LOAD: i32 = 5;
     const PROG_ATTACH: i32 = 8;
-    const KIND_CGROUP_DEVICE: u32 = 15;
-    const ATTACH_CGROUP_DEVICE: u32 = 6;
+    let (kind, place) = attachment.numbers();
     #[repr(C)]
     struct Load {
         kind: u32,
         count: u32,
         code: u64,
         license: u64,
-        rest: [u64; 13],
+        middle: [u32; 11],
+        place: u32,
+        rest: [u64; 7],
     }
     #[repr(C)]
     struct Attach {
@@ -294,11 +332,13 @@ pub fn attach_device_filter(cgroup: BorrowedFd<'_>, code: &[u64]) -> Result<()> 
         rest: [u64; 14],
     }
     let load = Load {
-        kind: KIND_CGROUP_DEVICE,
+        kind,
         count: u32::try_from(code.len()).map_err(|_| Errno::INVAL)?,
         code: code.as_ptr() as u64,
         license: c"Apache-2.0".as_ptr() as u64,
-        rest: [0; 13],
+        middle: [0; 11],
+        place,
+        rest: [0; 7],
     };
     // SAFETY: the attribute block, the code and the license string live across the call; sizes are passed.
     let fd = check(unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const load, size_of::<Load>()) })?;
@@ -307,7 +347,7 @@ pub fn attach_device_filter(cgroup: BorrowedFd<'_>, code: &[u64]) -> Result<()> 
     let attach = Attach {
         target: cgroup.as_raw_fd() as u32,
         program: program.as_raw_fd() as u32,
-        kind: ATTACH_CGROUP_DEVICE,
+        kind: place,
         flags: 0,
         rest: [0; 14],
     };

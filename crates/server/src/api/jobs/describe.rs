@@ -11,6 +11,7 @@ use batchyard_model::arn::{Arn, ArnResource, ecs_task};
 use batchyard_model::batch::*;
 use batchyard_model::ids::TaskId;
 use batchyard_model::limits::MAX_DESCRIBE;
+use std::net::Ipv4Addr;
 
 impl Service {
     /// The job that an id, or an ARN of this account and Region, names; none when no job here can be named so, as no
@@ -96,12 +97,17 @@ impl Service {
         AttemptContainerDetail {
             exit_code: result.and_then(|c| c.exit_code),
             log_stream_name: attempt.started_ms.map(|_| stream_name(prefix, name, &attempt.task)),
-            network_interfaces: Some(Vec::new()),
+            network_interfaces: Some(attempt.address.into_iter().map(interface).collect()),
             reason: result.and_then(|c| c.reason.as_deref()).map(str::to_string),
             task_arn: Some(ecs_task(region, account, &environment.cluster, TaskId::from_u128(task))),
             ..AttemptContainerDetail::default()
         }
     }
+}
+
+/// The network of an attempt's own. AWS's also have an attachment, a thing of ECS that nothing stands for here.
+fn interface(address: Ipv4Addr) -> NetworkInterface {
+    NetworkInterface { private_ipv4_address: Some(address.to_string()), ..NetworkInterface::default() }
 }
 
 /// The newest attempt also shows in the job's own container.
@@ -111,6 +117,7 @@ fn show_current(detail: &mut JobDetail, shown: &AttemptContainerDetail) {
         container.reason.clone_from(&shown.reason);
         container.log_stream_name.clone_from(&shown.log_stream_name);
         container.task_arn.clone_from(&shown.task_arn);
+        container.network_interfaces.clone_from(&shown.network_interfaces);
     }
     let tasks = detail.ecs_properties.as_mut().and_then(|e| e.task_properties.as_mut());
     let Some(task) = tasks.and_then(|t| t.first_mut()) else { return };
@@ -119,6 +126,7 @@ fn show_current(detail: &mut JobDetail, shown: &AttemptContainerDetail) {
         container.exit_code = shown.exit_code;
         container.reason.clone_from(&shown.reason);
         container.log_stream_name.clone_from(&shown.log_stream_name);
+        container.network_interfaces.clone_from(&shown.network_interfaces);
     }
 }
 

@@ -8,6 +8,7 @@ use super::cgroup;
 use super::disk_limit::DiskLimits;
 use super::folder::{Claim, Fate, Folder};
 use super::image::{Images, cannot_pull};
+use super::network::Networks;
 use super::prepare::Prepared;
 use super::task::{self, Common};
 use super::tracked::{Tracked, TrackedTasks};
@@ -55,6 +56,8 @@ pub struct Attempts {
     pub disk_limits: DiskLimits,
     /// Most bytes of it for jobs that name none; 0: no limit.
     pub job_disk: u64,
+    /// Networks of jobs' own.
+    pub networks: Networks,
     /// What starts wait for.
     pub waiting: Arc<Waiting>,
     /// For whoever does things later.
@@ -142,13 +145,14 @@ impl Attempts {
             }
         }
         let child = match self.prepare(folder, spec) {
-            Ok(Prepared::Written) => self.spawn(folder, lock),
+            Ok(Prepared::Written(network)) => self.spawn(folder, lock, network),
             Ok(Prepared::Waits(what)) => return self.wait(task, what, lock),
             Err(reason) => Err(reason),
         };
         match child {
             Ok(child) => {
                 point("after_spawn");
+                self.tell_address(task);
                 self.tracked.change(task, |t| {
                     t.spec = None;
                     t.spawned = true;
@@ -156,6 +160,13 @@ impl Attempts {
                 self.errand(Errand::Watch(task, child));
             }
             Err(reason) => self.never_ran(task, folder, records::Why::StartFailed, Some(reason)),
+        }
+    }
+
+    /// Nothing, unless it has a network of its own.
+    fn tell_address(&self, task: TaskId) {
+        if let Some(address) = self.networks.address_of(task) {
+            self.send(Report::Addressed { task, address }, Vec::new());
         }
     }
 
@@ -244,6 +255,7 @@ impl Attempts {
         let target = self.trash.join(format!("{task}.{}", wall_ms()));
         match fs::rename(folder.path(), &target) {
             Ok(()) => {
+                self.networks.release(task);
                 point("after_forget");
                 self.errand(Errand::Delete(target, format!("{}/{task}", self.common.cgroup)));
             }

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod host;
 pub mod image;
 pub mod in_use;
+pub mod network;
 pub mod program;
 pub mod seccomp;
 pub mod streams;
@@ -48,6 +49,8 @@ use batchyard_supervisor::Driver;
 use batchyard_supervisor::format::to_hex;
 use disk_limit::DiskLimits;
 use folder::{Claim, Fate, Folder};
+use ipnet::IpNet;
+use network::{NetworkSettings, Networks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -94,6 +97,10 @@ pub struct MachineSettings {
     pub job_disk: u64,
     /// What makes the containers.
     pub driver: Driver,
+    /// Who gets a network of its own, and how it is.
+    pub network: NetworkSettings,
+    /// What no job reaches.
+    pub blocked: Vec<IpNet>,
 }
 
 impl MachineSettings {
@@ -112,6 +119,8 @@ impl MachineSettings {
             disk_reserve: 0,
             job_disk: 0,
             driver: Driver::Native,
+            network: NetworkSettings::default(),
+            blocked: Vec::new(),
         }
     }
 }
@@ -155,7 +164,11 @@ impl Machine {
             defaults: settings.defaults.clone(),
             users: settings.users,
             driver: settings.driver.clone(),
+            fence: fence(settings, &program, &cgroup_name(&data)),
         };
+        let known = network::known(&attempts)?;
+        let id = common.cgroup.rsplit('-').next().unwrap_or_default();
+        let networks = Networks::open(&settings.network, id, program.clone(), &known)?;
         let host = host::facts(&data, settings.declared)?;
         bound_jobs(&common.cgroup, settings.declared)?;
         let (errands, mailbox) = unbounded_channel();
@@ -174,6 +187,7 @@ impl Machine {
             tracked,
             disk_limits,
             job_disk,
+            networks,
             waiting,
             errands,
         };
@@ -188,9 +202,10 @@ impl Machine {
         Ok(Self { host, attempts, workers, background })
     }
 
-    /// Removes the cgroup above the attempts' own, if none of them is left. For a server that stops with nothing
-    /// running and is to leave no trace.
-    pub fn remove_cgroup(&self) {
+    /// Removes what all attempts share, the cgroup above theirs and the bridge of their networks. For a server that stops
+    /// with nothing running and is to leave no trace.
+    pub fn remove_shared(&self) {
+        self.attempts.networks.clear();
         cgroup::remove_alone(&self.attempts.common.cgroup);
     }
 
@@ -275,6 +290,21 @@ fn bound_jobs(cgroup: &str, declared: Declared) -> io::Result<()> {
         tracing::warn!(%error, "memory and processors kept for this machine are not kept from jobs together");
     }
     Ok(())
+}
+
+/// The group that fences jobs off addresses, if any is blocked and this machine can. Without, a warning says so: for most
+/// it only means that a metadata address that is not there is found out slowly.
+fn fence(settings: &MachineSettings, program: &Path, cgroup: &str) -> Option<String> {
+    if settings.blocked.is_empty() {
+        return None;
+    }
+    match network::raise_fence(program, cgroup, &settings.blocked) {
+        Ok(folder) => Some(folder),
+        Err(error) => {
+            tracing::warn!(%error, "jobs are not kept from blocked_addresses");
+            None
+        }
+    }
 }
 
 /// Servers over different data folders have cgroups of their own, so that none clears another's.

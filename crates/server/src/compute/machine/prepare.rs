@@ -18,6 +18,8 @@ use batchyard_supervisor::disk::free;
 use batchyard_supervisor::{Disk, hooks};
 use std::fs::{self, File};
 use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -29,8 +31,8 @@ const ROOM_AGAIN: Duration = Duration::from_secs(2);
 
 /// How far a start got.
 pub enum Prepared {
-    /// Everything is in the folder.
-    Written,
+    /// Everything is in the folder. With it, the network namespace that the supervisor is to get, if any.
+    Written(Option<OwnedFd>),
     /// Something is missing that may come.
     Waits(Missing),
 }
@@ -41,6 +43,8 @@ pub enum Missing {
     Image(Wanted),
     /// So many free bytes, and how many there are.
     Room(u64, u64),
+    /// An address of its own.
+    Address,
 }
 
 impl Attempts {
@@ -60,9 +64,18 @@ impl Attempts {
             0 => None,
             _ => Some(self.disk_limits.make(folder, spec.start.task, bytes)?),
         };
-        let disk = disk.as_ref();
-        match self.images.claim(&spec.image, &mut |image| self.write_records(folder, spec, image, disk))? {
-            true => Ok(Prepared::Written),
+        let mut network = None;
+        if self.networks.wants(spec.platform) {
+            let given = self.networks.take(spec.start.task);
+            network = given.map_err(|text| format!("CannotStartContainerError: network: {text}"))?;
+            if network.is_none() {
+                return Ok(Prepared::Waits(Missing::Address));
+            }
+        }
+        let (disk, address) = (disk.as_ref(), network.as_ref().map(|given| given.address));
+        let write = &mut |image| self.write_records(folder, spec, image, disk, address);
+        match self.images.claim(&spec.image, write)? {
+            true => Ok(Prepared::Written(network.map(|given| given.namespace))),
             false if pulls < PULLS => Ok(Prepared::Waits(Missing::Image(wanted()))),
             false => Err(cannot_pull(&format!("{} was removed as often as it was pulled", spec.image))),
         }
@@ -74,6 +87,7 @@ impl Attempts {
         spec: &TaskSpec,
         image: Image,
         disk: Option<&Disk>,
+        address: Option<Ipv4Addr>,
     ) -> Result<(), String> {
         let cannot_create = |e: io::Error| format!("CannotCreateContainerError: {e}");
         let mut streams = Streams { created_ms: wall_ms(), streams: Vec::new() };
@@ -89,6 +103,9 @@ impl Attempts {
         let mut task = task::build(spec, image, &self.common, folder, log)?;
         if let Some(disk) = disk {
             disk_limit::place(&mut task, folder, disk);
+        }
+        if let Some(address) = address {
+            self.networks.place(&mut task, address, &self.common.hostname);
         }
         folder.write_streams(&streams).map_err(cannot_create)?;
         folder.write_task(&task).map_err(cannot_create)
@@ -110,18 +127,30 @@ impl Attempts {
                 self.waiting.make_room(needed - free);
                 self.later(ROOM_AGAIN, super::work::Op::Go(task, Ok(())));
             }
+            Missing::Address => {
+                self.waiting.say(task, "waiting for an address: jobs have all of job_network".to_string());
+                self.later(ROOM_AGAIN, super::work::Op::Go(task, Ok(())));
+            }
         }
     }
 
     /// Hands the lock to a new supervisor. `Command` with these settings is `posix_spawn`, never a fork of this
     /// threaded process; keep it so.
-    pub(super) fn spawn(&self, folder: &Folder, lock: File) -> Result<Child, String> {
+    ///
+    /// It gets its network namespace as standard output, where it has one.
+    pub(super) fn spawn(
+        &self,
+        folder: &Folder,
+        lock: File,
+        network: Option<OwnedFd>,
+    ) -> Result<Child, String> {
         let failed =
             |e: io::Error| format!("CannotStartContainerError: start {}: {e}", self.program.display());
         let out = folder.diagnostics().map_err(failed)?;
         let err = out.try_clone().map_err(failed)?;
         let mut command = Command::new(&self.program);
-        command.arg(folder.path()).env_clear().stdin(Stdio::from(lock)).stdout(out).stderr(err);
+        command.arg(folder.path()).env_clear().stdin(Stdio::from(lock)).stderr(err);
+        command.stdout(network.map_or_else(|| Stdio::from(out), Stdio::from));
         if let Some(hooks) = hooks::folder() {
             command.env(hooks::VARIABLE, hooks);
         }

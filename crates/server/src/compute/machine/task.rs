@@ -52,6 +52,8 @@ pub struct Common {
     pub permitted: Permitted,
     /// What the administrator gives every job.
     pub defaults: JobDefaults,
+    /// The cgroup that fences jobs off addresses.
+    pub fence: Option<String>,
 }
 
 /// What every job of this machine gets.
@@ -101,6 +103,7 @@ pub fn build(
         name: CONTAINER.to_string(),
         essential: true,
         env: environment::build(spec, &image, &common.hostname, &common.defaults.environment),
+        files: Vec::new(),
         mounts: mounts(spec, &image, folder, common),
         argv: argv(spec, &image)?,
         cwd: image.working_dir.clone(),
@@ -141,7 +144,9 @@ pub fn build(
         stop_grace_s: spec.stop_timeout_s.map_or(STOP_GRACE_S, u64::from),
         wake: Some(common.wake.clone()),
         driver: common.driver.clone(),
-        network: None,
+        address: None,
+        hostname: None,
+        fence: common.fence.clone(),
         id_map: common.users.of(spec.platform, spec.privileged)?,
         containers: vec![container],
     })

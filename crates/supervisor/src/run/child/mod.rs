@@ -38,6 +38,8 @@ pub const FAILED: u8 = b'E';
 pub struct Plan<'a> {
     /// The container.
     pub container: &'a Container,
+    /// Its host name, when it is not the host's.
+    pub hostname: Option<&'a str>,
     /// The control groups that it may look at, with their names.
     pub views: Vec<(&'static str, &'a Path)>,
     /// The control groups to join at once.
@@ -87,13 +89,16 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     for folder in &plan.join_early {
         join(&group(folder)?)?;
     }
+    if let Some(name) = plan.hostname {
+        rustix::system::sethostname(name.as_bytes()).during("set the host name")?;
+    }
     let late = plan.join_late.map(group).transpose()?;
     if let Some(users) = plan.users {
         users.own_files()?;
     }
     let root = root::mount(c, plan)?;
     pseudo::mount(&root, plan)?;
-    mounts::copy_host_files(&root, c)?;
+    mounts::name_files(&root, plan)?;
     mounts::mount_all(&root, plan)?;
     let cwd = if c.cwd.is_empty() { "/" } else { c.cwd.as_str() };
     root.make(cwd, place::Kind::Dir).during(format_args!("make working folder {cwd}"))?;
@@ -141,6 +146,7 @@ pub fn try_root(scratch: &str, users: Option<&UserNamespace>) -> Result<(), Fail
     let c = Container { layers: vec![layer.into()], scratch: scratch.into(), ..Container::default() };
     let plan = Plan {
         container: &c,
+        hostname: None,
         views: Vec::new(),
         join_early: Vec::new(),
         join_late: None,

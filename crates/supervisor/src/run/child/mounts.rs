@@ -1,4 +1,4 @@
-//! The task's mounts on top of the root, in its order, and the host's name files for images.
+//! The task's mounts on top of the root, in its order, and the files of names: the container's own or the host's.
 //!
 //! Never here: resolving paths (place), the kernel's file systems (pseudo).
 
@@ -8,7 +8,7 @@ use super::place::{
     Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, copy_host, filesystem, restrict,
 };
 use crate::run::fail::{During, Fail};
-use batchyard_supervisor::{Container, Mount, MountKind};
+use batchyard_supervisor::{Mount, MountKind};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -21,27 +21,49 @@ const EMPTY: &str = "empty";
 /// Files that tell names.
 pub const HOST_FILES: [&str; 3] = ["/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 
-/// With the host's network come its names: `resolv.conf`, `hosts`, `hostname`, read-only. The host's own root has them.
-pub fn copy_host_files(root: &Root, c: &Container) -> Result<(), Fail> {
+/// `resolv.conf`, `hosts`, `hostname`: the container's own, writable, as Docker has them; those that it has not come with
+/// the host's network, read-only. The host's own root has them already.
+pub fn name_files(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
+    let c = plan.container;
+    for (index, file) in c.files.iter().enumerate() {
+        let during = format_args!("write {}", file.path);
+        // In the scratch folder, which is the working folder until the root is entered, and within its bounds.
+        let name = format!("file{index}");
+        std::fs::write(&name, &file.text).during(during)?;
+        rustix::fs::chmod(&name, Mode::from_raw_mode(0o644)).during(during)?;
+        let mount = copy_host(&name, false).during(during)?;
+        restrict(&mount, false, NOSUID | NODEV | NOEXEC).during(during)?;
+        if let Some(users) = plan.users {
+            users.give(&mount, &file.path)?;
+        }
+        place_file(root, &file.path, &mount)?;
+    }
     if c.layers == ["/"] {
         return Ok(());
     }
     for path in HOST_FILES {
-        if !Path::new(path).is_file() {
+        if !Path::new(path).is_file() || c.files.iter().any(|f| f.path == path) {
             continue;
         }
         let mount = copy_host(path, false).during(format_args!("copy {path}"))?;
         restrict(&mount, false, RDONLY | NOSUID | NODEV | NOEXEC).during(format_args!("restrict {path}"))?;
-        // An image may hold something odd there; then it keeps it.
-        match root.make(path, Kind::File) {
-            Ok(target) if !is_folder(&target).during(path)? => {
-                attach(&mount, &target).during(format_args!("mount {path}"))?;
-            }
-            Ok(_) => {}
-            Err(e) => eprintln!("{path} of the image is left as it is: {e}"),
-        }
+        place_file(root, path, &mount)?;
     }
     Ok(())
+}
+
+/// An image may hold something odd there; then it keeps it.
+fn place_file(root: &Root, path: &str, mount: &OwnedFd) -> Result<(), Fail> {
+    match root.make(path, Kind::File) {
+        Ok(target) if !is_folder(&target).during(format_args!("look at {path}"))? => {
+            attach(mount, &target).during(format_args!("mount {path}"))
+        }
+        Ok(_) => Ok(()),
+        Err(e) => {
+            eprintln!("{path} of the image is left as it is: {e}");
+            Ok(())
+        }
+    }
 }
 
 /// Mounts all.

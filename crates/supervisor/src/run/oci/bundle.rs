@@ -93,14 +93,15 @@ impl Bundle<'_> {
     pub fn config(&self) -> Result<String, Fail> {
         let c = self.container;
         let root = Json::Map(vec![("path", text(self.root_path)), ("readonly", Json::Bool(c.readonly_root))]);
-        let config = Json::Map(vec![
+        let mut config = vec![
             ("ociVersion", text("1.0.2")),
             ("process", self.process()),
             ("root", root),
             ("mounts", Json::List(self.mounts()?)),
             ("linux", self.linux()?),
-        ]);
-        Ok(config.to_string())
+        ];
+        config.extend(self.task.hostname.as_ref().map(|name| ("hostname", text(name))));
+        Ok(Json::Map(config).to_string())
     }
 
     fn process(&self) -> Json {
@@ -158,9 +159,11 @@ impl Bundle<'_> {
             mount("/sys", "sysfs", "sysfs", &with(&[access])),
         ];
         self.views(access, &mut mounts);
+        self.own_files(&with(&["bind", "rprivate"]), &mut mounts)?;
         if c.layers != ["/"] {
-            let there =
-                HOST_FILES.into_iter().filter(|path| Path::new(path).is_file() && self.takes_file(path));
+            let missing = |path: &&str| c.files.iter().all(|file| file.path != *path);
+            let there = HOST_FILES.into_iter().filter(missing);
+            let there = there.filter(|path| Path::new(path).is_file() && self.takes_file(path));
             mounts.extend(there.map(|path| mount(path, "bind", path, &with(&["bind", "rprivate", "ro"]))));
         }
         for own in &c.mounts {
@@ -190,6 +193,21 @@ impl Bundle<'_> {
             mount(&format!("/sys/fs/cgroup/{name}"), "bind", &path.to_string_lossy(), &bind)
         };
         mounts.extend(self.views.iter().map(one));
+    }
+
+    /// Files of the container's own, beside the file for masks.
+    fn own_files(&self, options: &[&str], mounts: &mut Vec<Json>) -> Result<(), Fail> {
+        use std::os::unix::fs::PermissionsExt;
+        for (index, file) in self.container.files.iter().enumerate().filter(|(_, f)| self.takes_file(&f.path))
+        {
+            let place = format!("{}.file{index}", self.empty_file);
+            let permissions = std::fs::Permissions::from_mode(0o644);
+            std::fs::write(&place, &file.text)
+                .and_then(|()| std::fs::set_permissions(&place, permissions))
+                .during(format_args!("write {}", file.path))?;
+            mounts.push(mount(&file.path, "bind", &place, options));
+        }
+        Ok(())
     }
 
     /// An image may hold something odd in a file's place; then it keeps it.
@@ -265,10 +283,8 @@ impl Bundle<'_> {
     fn linux(&self) -> Result<Json, Fail> {
         let c = self.container;
         let kinds = ["pid", "mount", "ipc", "uts", "cgroup"].into_iter();
-        let mut namespaces: Vec<Json> = kinds.map(|kind| Json::Map(vec![("type", text(kind))])).collect();
-        if let Some(path) = &self.task.network {
-            namespaces.push(Json::Map(vec![("type", text("network")), ("path", text(path))]));
-        }
+        // Without one of the network the container has the runtime's, which has its supervisor's.
+        let namespaces: Vec<Json> = kinds.map(|kind| Json::Map(vec![("type", text(kind))])).collect();
         let hidden = |list: &[&str]| if c.privileged { texts([""; 0]) } else { texts(list) };
         Ok(Json::Map(vec![
             ("cgroupsPath", text(&self.cgroup)),

@@ -107,6 +107,7 @@ fn make(order: &Order<'_>, ends: &Ends) -> Result<(Pid, OwnedFd), Fail> {
     };
     let plan = child::Plan {
         container: &overlay,
+        hostname: None,
         views: Vec::new(),
         join_early: Vec::new(),
         join_late: None,
