@@ -43,6 +43,15 @@ impl PullError {
         self.kind == Kind::Temporary
     }
 
+    /// The registry does not allow it.
+    pub fn is_refusal(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
+    pub(super) fn refusal(text: String) -> Self {
+        Self { text, kind: Kind::Refused }
+    }
+
     /// How often it is worth trying, of so many times at most.
     pub(super) fn tries(&self, most: u32) -> u32 {
         match self.kind {
@@ -72,18 +81,13 @@ impl PullError {
                      batchyard image login {asked}, or where it is from"
                 ),
             };
-            Self { text, kind: Kind::Refused }
+            Self::refusal(text)
         };
         match error {
             E::ImageManifestNotFoundError(_) => unknown(),
             E::UnauthorizedError { .. } => denied(),
-            E::AuthenticationFailure(words) => {
-                let words = words.to_lowercase();
-                match AWAY.iter().find(|away| words.contains(**away)) {
-                    Some(away) => Self::temporary(format!("the login service of {asked} answered: {away}")),
-                    None => denied(),
-                }
-            }
+            E::AuthenticationFailure(_) if Self::is_away(error) => Self::asking(error, asked),
+            E::AuthenticationFailure(_) => denied(),
             E::RegistryError { envelope, .. } => {
                 let codes: Vec<&Code> = envelope.errors.iter().map(|e| &e.code).collect();
                 let has = |wanted: &[Code]| codes.iter().any(|code| wanted.contains(code));
@@ -98,6 +102,23 @@ impl PullError {
             }
             E::ServerError { code: 404, .. } => unknown(),
             E::ServerError { code: 401 | 403, .. } => denied(),
+            other => Self::asking(other, asked),
+        }
+    }
+
+    /// Whether a token service failed that is away, rather than refused.
+    pub(super) fn is_away(error: &E) -> bool {
+        let E::AuthenticationFailure(words) = error else { return false };
+        let words = words.to_lowercase();
+        AWAY.iter().any(|away| words.contains(away))
+    }
+
+    /// What an answer, or none, means whatever it was that was asked for.
+    pub(super) fn asking(error: &E, asked: &str) -> Self {
+        match error {
+            E::AuthenticationFailure(words) => {
+                Self::temporary(format!("the login service of {asked} answered: {}", short(words)))
+            }
             E::ServerError { code, message, .. } => Self::either(
                 format!("registry {asked} answered {code}: {}", short(message)),
                 *code >= 500 || matches!(code, 408 | 425 | 429),

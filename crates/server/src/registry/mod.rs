@@ -3,12 +3,14 @@
 //! Owns names of registries (short names, mirrors), logins, retries, and how many pulls go on at once. Never here: how
 //! images are kept (`images`), when a job's image is pulled and who waits for the same pull (`compute`).
 
+mod check;
 mod client;
 mod docker_config;
 mod error;
 mod fetch;
 mod login;
 
+pub use check::{HUB, check, host_of};
 pub use error::PullError;
 pub use login::{Logins, secret_login};
 
