@@ -18,7 +18,7 @@ from support.killer import Killer
 from support.server import ENDED
 from support.wait import until
 
-SEED = 20261125
+SEED = int(os.environ.get("BATCHYARD_TEST_SOAK_SEED", "20261125"))
 CLIENTS = 4
 ATTEMPTS = 4
 # Each attempt says when it begins, that it lives, and when it is about to end.
