@@ -65,6 +65,30 @@ def test_layers_packed_with_zstd_and_gzip_and_not_at_all(registry, base, make_se
         assert run(server, image) == [kind]
 
 
+def test_what_docker_pushes_and_an_index_with_other_things_in_it(registry, base, make_server):
+    """Docker's own types; an index as buildx writes it, with attestations; and one that has nothing for this machine."""
+    server = make_server(**PULL).start()
+    docker = "application/vnd.docker."
+    _, mine = registry.push("docker/many", "oci", [base], {"Cmd": ["/bin/sh", "-c", "echo docker"]})
+    manifest = json.loads(registry.ask("GET", f"/v2/docker/many/manifests/{mine}", Accept=ACCEPT)[2])
+    manifest["mediaType"] = docker + "distribution.manifest.v2+json"
+    manifest["config"]["mediaType"] = docker + "container.image.v1+json"
+    manifest["layers"][0]["mediaType"] = docker + "image.rootfs.diff.tar.gzip"
+    mine = registry.manifest("docker/many", "plain", manifest)
+    assert run(server, f"{registry.host}/docker/many:plain") == ["docker"]
+
+    def index(tag, *platforms):
+        entries = [{"mediaType": manifest["mediaType"], "digest": mine, "size": 1, "platform": {"os": system, "architecture": arch}}
+                   for system, arch in platforms]
+        registry.manifest("docker/many", tag, {
+            "schemaVersion": 2, "mediaType": docker + "distribution.manifest.list.v2+json", "manifests": entries})
+        return f"{registry.host}/docker/many:{tag}"
+    server.batchyard("image", "prune")
+    assert run(server, index("1", ("unknown", "unknown"), ("linux", "arm64"), ("linux", "amd64"))) == ["docker"]
+    assert "no matching manifest for linux/amd64 in the manifest list entries of" in reason(
+        server, index("2", ("windows", "amd64"), ("linux", "arm64")))
+
+
 # -- TLS and logins ---------------------------------------------------------------------------------------------------
 
 
