@@ -204,6 +204,30 @@ def test_a_flaky_registry_costs_no_attempt(registry, base, make_server):
     nothing_half_made(server)
 
 
+def test_pulls_at_once_are_bounded_and_share_what_they_have_in_common(proxy, registry, base, make_server):
+    """Six images of one layer each, two names of each: two pulls at once, and each layer once."""
+    server = make_server(BATCHYARD_MAX_PULLS=2, BATCHYARD_VCPUS=16, **PULL).start()
+    jobs = []
+    for number in range(6):
+        whole = busybox_layer() + bytes(512 * number)
+        proxy.order(digest(whole), "gate", 1)
+        for tag in ("1", "2"):
+            image, _ = registry.push(f"bounded/{number}", tag, [whole], {"Cmd": ["/bin/sh", "-c", f"echo {number}"]},
+                                     pack=lambda tar: tar, kind="tar")
+            jobs.append((number, server.submit(server.register([], image=through(proxy, registry, image)))))
+    until(lambda: proxy.held == 2, what="two pulls")
+    # All others have asked for their manifests, and wait.
+    until(lambda: len({path for path in proxy.asked if "/manifests/" in path}) == 12, what="the other pulls")
+    assert proxy.held == 2
+    proxy.open()
+    for number, job in jobs:
+        assert server.log_of(server.succeed(job)) == [str(number)]
+    blobs = [path for path in proxy.asked if "/blobs/" in path]
+    assert proxy.most_held <= 2 and len([path for path in blobs if proxy.served[path] > 2]) == 0
+    layers = {digest(busybox_layer() + bytes(512 * number)) for number in range(6)}
+    assert {blob: count for blob, count in proxy.blobs().items() if blob in layers} == dict.fromkeys(layers, 1)
+
+
 def test_a_silent_registry_is_given_up(proxy, registry, base, make_server):
     server = make_server(**PULL).start()
     image, _ = registry.push("silent/tool", "1", [base])

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Proxy:
-    """Stands before `registry`. `served` counts how often each path was answered in full, `bytes` what went out.
+    """Stands before `registry`. `served` counts how often each path was answered in full, `bytes` what went out, `most_held`
+    how many answers stood at a gate at once.
 
     `order(part, fault, times)` gives the next requests whose path holds `part` a fault: a status (503), `cut` (half of the
     answer, then the connection ends), `gate` (half of the answer, the rest after `open`), `silent` (nothing until `open`) or
@@ -23,6 +24,7 @@ class Proxy:
         self.registry, self.tokens, self.user = registry, tokens, user
         self.served, self.bytes, self.asked = collections.Counter(), 0, []
         self.orders, self.lock = [], threading.Lock()
+        self.held, self.most_held = 0, 0
         self.reached, self.opened = threading.Event(), threading.Event()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"proxy": self}))
         self.http.daemon_threads = True
@@ -41,7 +43,19 @@ class Proxy:
                     return order[1]
         return None
 
+    def hold(self):
+        """Waits until `open`; counts how many do at once."""
+        with self.lock:
+            self.held += 1
+            self.most_held = max(self.most_held, self.held)
+        self.reached.set()
+        opened = self.opened.wait(60)
+        with self.lock:
+            self.held -= 1
+        return opened
+
     def open(self):
+        """Lets all go on that were held."""
         self.opened.set()
 
     def blobs(self):
@@ -114,8 +128,7 @@ class Handler(BaseHTTPRequestHandler):
             self.proxy.bytes += len(part)
             if fault in ("cut", "gate") and done >= length // 2:
                 self.wfile.flush()
-                self.proxy.reached.set()
-                if fault == "cut" or not self.proxy.opened.wait(60):
+                if fault == "cut" or not self.proxy.hold():
                     self.close_connection = True
                     connection.close()
                     return

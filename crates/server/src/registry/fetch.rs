@@ -150,9 +150,16 @@ impl Source {
             )));
         }
         let pull = || async {
+            let mut body =
+                self.client.pull_blob_stream(&self.asked, descriptor).await.map_err(|e| self.error(&e))?;
             let mut bytes = Vec::new();
-            let pulled = self.client.pull_blob(&self.asked, descriptor, &mut bytes).await;
-            pulled.map(|()| bytes).map_err(|e| self.error(&e))
+            while let Some(chunk) = body.next().await {
+                bytes.extend_from_slice(&chunk.map_err(|e| self.broken(&e))?);
+                if bytes.len() as u64 > size(descriptor) {
+                    return Err(self.larger(&descriptor.digest));
+                }
+            }
+            Ok(bytes)
         };
         tried(self.patience, || 0, pull).await
     }
@@ -223,10 +230,7 @@ impl Source {
             let chunk = chunk.map_err(|e| self.broken(&e))?;
             written += chunk.len() as u64;
             if written > blob.size {
-                return Err(PullError::permanent(format!(
-                    "layer {} is larger than its manifest says",
-                    blob.digest
-                )));
+                return Err(self.larger(&blob.digest));
             }
             file.write_all(&chunk).await.map_err(disk)?;
             tell(chunk.len() as u64);
@@ -238,6 +242,13 @@ impl Source {
         Ok(())
     }
 
+    fn larger(&self, digest: &str) -> PullError {
+        PullError::permanent(format!(
+            "{digest} of {} is larger than its manifest says",
+            self.image.familiar()
+        ))
+    }
+
     fn error(&self, error: &OciDistributionError) -> PullError {
         PullError::of(error, &self.image, self.asked.registry(), self.user.as_deref())
     }
@@ -246,10 +257,7 @@ impl Source {
     fn broken(&self, error: &std::io::Error) -> PullError {
         let inner = error.get_ref();
         if inner.is_some_and(|e| e.is::<oci_client::errors::DigestError>()) {
-            return PullError::permanent(format!(
-                "a layer of {} was altered: {error}",
-                self.image.familiar()
-            ));
+            return PullError::permanent(format!("a part of {} was altered: {error}", self.image.familiar()));
         }
         PullError::temporary(format!("the transfer from {} broke off: {error}", self.asked.registry()))
     }
