@@ -10,8 +10,10 @@ import subprocess
 
 import pytest
 
+from support.disk import Disk
 from support.registry import BUSYBOX, Registry, busybox_layer, digest, layer
 from support.registry_proxy import Proxy
+from support.server import Server
 from support.wait import until
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
@@ -391,3 +393,32 @@ def test_no_rule_takes_the_image_of_a_job_not_even_after_a_crash(registry, base,
     until(lambda: not list((server.data_dir / "attempts").iterdir()), what="its folder to go")
     server.restart()
     until(lambda: kept not in names(), what="its image to go")
+
+
+# -- a disk that is too small -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_room_is_made_for_an_image_and_what_never_fits_leaves_the_disk_free(registry, base, tmp_path, request):
+    """On a disk of 96 MiB: images of 40 MB one after the other, then one that unpacks to more than there is."""
+    disk = Disk(tmp_path)
+    request.addfinalizer(disk.unmount)
+    server = Server(disk.path, {"BATCHYARD_DISK_RESERVE_BYTES": "8MiB", "BATCHYARD_DISK_FLOOR_BYTES": 0, **PULL}).start()
+    request.addfinalizer(server.stop)
+    for number in range(3):
+        image, _ = registry.push(f"room/{number}", "1", [base, layer({f"{number}": bytes([number]) * 40_000_000})],
+                                 {"Cmd": ["/bin/sh", "-c", f"echo {number}"]})
+        assert run(server, image) == [str(number)]
+        until(lambda: not list((server.data_dir / "attempts").iterdir()), what="the job's folder to go")
+    left = {row["name"].rsplit("/", 1)[-1] for row in json.loads(server.batchyard("image", "ls", "-o", "json").stdout)["images"]}
+    assert "2:1" in left and "0:1" not in left, "the one that was not used for longest went"
+    image, _ = registry.push("room/bomb", "1", [base, layer({"bomb": bytes(200_000_000)})])
+    job = server.submit(server.register(["/bin/true"], image=image, retryStrategy={"attempts": 1}))
+    until(lambda: list(server.data_dir.glob("images/tmp/*/*")), what="the first of it")
+    lowest = [os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_frsize]
+    until(lambda: lowest.append(os.statvfs(disk.path).f_bavail * os.statvfs(disk.path).f_frsize) or server.job(job)["status"] == "FAILED",
+          60, "its end")
+    assert "no space left on device" in server.job(job)["container"]["reason"]
+    assert min(lowest) > 1 << 20, "never full"
+    nothing_half_made(server)
+    assert server.run_shell("echo fine") == ["fine"]

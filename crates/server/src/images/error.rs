@@ -113,6 +113,12 @@ impl ImageError {
         Self::BadArchive { reason: reason.into() }
     }
 
+    /// The disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// A [`ImageError::UnsafeEntry`] for a path that need not be text.
     pub(super) fn entry(path: &[u8], reason: impl Into<String>) -> Self {
         Self::UnsafeEntry { path: String::from_utf8_lossy(path).into_owned(), reason: reason.into() }

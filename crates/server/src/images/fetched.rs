@@ -9,7 +9,7 @@ use super::index::Index;
 use super::publish::Candidate;
 use super::reference::Reference;
 use super::workspace::Workspace;
-use super::{ImageError, ImageStore, ImportedImage};
+use super::{ImageError, ImageStore, ImportedImage, Limits};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -118,7 +118,7 @@ impl Fetching {
         let Self { store, work, manifest, config, names, layers, locks } = self;
         let candidate =
             Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false, pulled: true };
-        let mut left = store.options.limits;
+        let mut left = Limits { keep_free: store.options.reserve, ..store.options.limits };
         let done = store.add(&work, &candidate, BTreeMap::new(), &mut |number| {
             let (blob, diff_id, path) =
                 layers.get(number).ok_or_else(|| ImageError::archive("a layer is missing"))?;

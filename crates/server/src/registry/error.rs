@@ -24,6 +24,8 @@ enum Kind {
     Permanent,
     /// Not allowed. A registry that was away when asked how to log in looks the same.
     Refused,
+    /// No room on this machine's disk.
+    DiskFull,
     Temporary,
 }
 
@@ -43,6 +45,18 @@ impl PullError {
         self.kind == Kind::Temporary
     }
 
+    /// This machine has no room for it.
+    pub fn is_disk_full(&self) -> bool {
+        self.kind == Kind::DiskFull
+    }
+
+    /// What was fetched of this image could not be written.
+    pub(super) fn unwritten(error: &io::Error, image: &Reference) -> Self {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let kind = if full { Kind::DiskFull } else { Kind::Permanent };
+        Self { text: format!("write a layer of {}: {error}", image.familiar()), kind }
+    }
+
     /// The registry does not allow it.
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
@@ -55,7 +69,7 @@ impl PullError {
     /// How often it is worth trying, of so many times at most.
     pub(super) fn tries(&self, most: u32) -> u32 {
         match self.kind {
-            Kind::Permanent => 1,
+            Kind::Permanent | Kind::DiskFull => 1,
             Kind::Refused => most.min(3),
             Kind::Temporary => most,
         }
@@ -182,7 +196,8 @@ impl std::error::Error for PullError {}
 
 impl From<ImageError> for PullError {
     fn from(error: ImageError) -> Self {
-        Self::permanent(error.to_string())
+        let kind = if error.is_disk_full() { Kind::DiskFull } else { Kind::Permanent };
+        Self { text: error.to_string(), kind }
     }
 }
 

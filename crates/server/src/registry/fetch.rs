@@ -205,9 +205,7 @@ impl Source {
         path: &Path,
         tell: &(dyn Fn(u64) + Sync),
     ) -> Result<(), PullError> {
-        let disk = |e: std::io::Error| {
-            PullError::permanent(format!("write a layer of {}: {e}", self.image.familiar()))
-        };
+        let disk = |e: std::io::Error| PullError::unwritten(&e, &self.image);
         let mut options = tokio::fs::OpenOptions::new();
         let mut file = options.create(true).append(true).open(path).await.map_err(disk)?;
         let have = file.metadata().await.map_err(disk)?.len();
