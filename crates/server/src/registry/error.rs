@@ -22,8 +22,10 @@ pub struct PullError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Permanent,
-    /// Not allowed. A registry that was away when asked how to log in looks the same.
+    /// Not allowed.
     Refused,
+    /// Not allowed, or the registry was away when it was asked how to log in: that looks the same.
+    Unsure,
     /// No room on this machine's disk.
     DiskFull,
     Temporary,
@@ -59,7 +61,7 @@ impl PullError {
 
     /// The registry does not allow it.
     pub fn is_refusal(&self) -> bool {
-        self.kind == Kind::Refused
+        matches!(self.kind, Kind::Refused | Kind::Unsure)
     }
 
     pub(super) fn refusal(text: String) -> Self {
@@ -69,8 +71,8 @@ impl PullError {
     /// How often it is worth trying, of so many times at most.
     pub(super) fn tries(&self, most: u32) -> u32 {
         match self.kind {
-            Kind::Permanent | Kind::DiskFull => 1,
-            Kind::Refused => most.min(3),
+            Kind::Permanent | Kind::DiskFull | Kind::Refused => 1,
+            Kind::Unsure => most.min(3),
             Kind::Temporary => most,
         }
     }
@@ -99,7 +101,7 @@ impl PullError {
         };
         match error {
             E::ImageManifestNotFoundError(_) => unknown(),
-            E::UnauthorizedError { .. } => denied(),
+            E::UnauthorizedError { .. } => Self { kind: Kind::Unsure, ..denied() },
             E::AuthenticationFailure(_) if Self::is_away(error) => Self::asking(error, asked),
             E::AuthenticationFailure(_) => denied(),
             E::RegistryError { envelope, .. } => {
