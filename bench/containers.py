@@ -162,7 +162,7 @@ class Docker(Under):
         self.socket = f"unix://{self.folder}/docker.sock"
         self.daemon = subprocess.Popen(
             ["dockerd", "--data-root", self.folder / "root", "--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid",
-             "--host", self.socket, "--iptables=false", "--ip6tables=false", "--bridge=none"],
+             "--host", self.socket, "--cgroup-parent", f"/{self.parent()}", "--iptables=false", "--ip6tables=false", "--bridge=none"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             until(lambda: self.docker("info", check=False).returncode == 0 or self.daemon.poll() is not None, 60, "dockerd")
@@ -172,6 +172,10 @@ class Docker(Under):
             return "dockerd does not start: " + (self.folder / "log").read_text().strip().splitlines()[-1][-200:]
         tried = subprocess.run(self.words(), capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return None if tried.returncode == 0 else tried.stderr.strip()[-300:]
+
+    @staticmethod
+    def parent():
+        return f"batchyard-bench-{os.getpid()}"
 
     def docker(self, *words, check=True):
         return subprocess.run(["docker", "--host", self.socket, *words], capture_output=True, text=True, check=check)
@@ -189,6 +193,12 @@ class Docker(Under):
             self.daemon.terminate()
             self.daemon.wait(60)
             self.log.close()
+            # What it leaves: a mount of a namespace, and the parent of its control groups.
+            for mount in Path("/proc/self/mountinfo").read_text().splitlines():
+                if f" {self.folder}/" in mount:
+                    subprocess.run(["umount", mount.split()[4]], check=True)
+            for group in Path("/sys/fs/cgroup").glob(f"**/{self.parent()}"):
+                group.rmdir()
 
 
 def table(title, head, rows):
