@@ -16,13 +16,15 @@ class Proxy:
     how many answers stood at a gate at once.
 
     `order(part, fault, times)` gives the next requests whose path holds `part` a fault: a status (503), `cut` (half of the
-    answer, then the connection ends), `gate` (half of the answer, the rest after `open`), `silent` (nothing until `open`) or
-    `alter` (a byte of it is another). `token` is the user and password that tokens are given for, or None for anybody.
+    answer, then the connection ends), `elsewhere` (a redirect to the host `other`), `gate` (half of the answer, the rest after
+    `open`), `silent` (nothing until `open`) or `alter` (a byte of it is another). With `tokens` it wants tokens, which it gives
+    to `user`, a name and password, or to anybody.
     """
 
     def __init__(self, registry, tokens=False, user=None):
         self.registry, self.tokens, self.user = registry, tokens, user
         self.served, self.bytes, self.asked = collections.Counter(), 0, []
+        self.other, self.logins = None, 0
         self.orders, self.lock = [], threading.Lock()
         self.held, self.most_held = 0, 0
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -87,7 +89,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         fault = self.proxy.fault(self.path)
-        if isinstance(fault, int):
+        self.proxy.logins += "Authorization" in self.headers
+        if fault == "elsewhere":
+            self.answer(307, Location=f"http://{self.proxy.other}{self.path}")
+        elif isinstance(fault, int):
             self.answer(fault, b"<html>Service Unavailable</html>")
         elif fault == "silent":
             self.proxy.reached.set()
