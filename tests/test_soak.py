@@ -5,6 +5,7 @@ Never here: chosen instants (test_faults_points), what exactly becomes of one ki
 """
 
 import collections
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from support import leaks
 from support.killer import Killer
+from support.registry import Registry, busybox_layer, layer
 from support.server import ENDED
 from support.wait import until
 
@@ -39,9 +41,28 @@ KINDS = {
     "disk": ("dd if=/dev/zero of=/file bs=64k count=32 2>/dev/null && sleep 0.1", 0, DISK),
     "volume": ("echo x >/v/f; sleep 0.2", 0, {"volumes": [{"name": "v"}], "mountPoints": [{"containerPath": "/v", "sourceVolume": "v"}],
                                               "readonlyRootFilesystem": True}),
+    # Images that are pulled, removed behind their jobs' backs as soon as none has them, and pulled again.
+    "pulled": ("sleep 0.1; [ $(cat /content) = 0 ]", 0, {"image": "0"}),
+    "another": ("sleep 0.1; [ $(cat /content) = 1 ]", 0, {"image": "1"}),
     "init": ("sleep 0.2; (sleep 9 &)", 0, {"linuxParameters": {"initProcessEnabled": True}}),
 }
 RULES = [{"action": "RETRY", "onStatusReason": "Host EC2*"}, {"action": "RETRY", "onExitCode": "137"}, {"action": "EXIT", "onReason": "*"}]
+
+
+def push(registry):
+    """Two images that share their lowest layer. Gives their names."""
+    programs = {f"bin/{name}": f'#!/bin/busybox sh\nexec /bin/busybox {name} "$@"\n'.encode() for name in ("sleep",)}
+    base = [busybox_layer(), layer(programs)]
+    return [registry.push(f"soak/{n}", "1", [*base, layer({"content": f"{n}\n".encode()})], {"Env": ["PATH=/bin"]})[0] for n in (0, 1)]
+
+
+def prune_often(server, over):
+    """Removes images that no job has, again and again; gives how often and how many went."""
+    looks = gone = 0
+    while not over.wait(0.3):
+        gone += len(json.loads(server.batchyard("image", "prune", "-o", "json").stdout)["removed"])
+        looks += 1
+    return looks, gone
 
 
 def host(data_dir):
@@ -146,15 +167,19 @@ class Judge:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [int(os.environ.get("BATCHYARD_TEST_SOAK_JOBS", "1000"))])
-def test_kills_of_all_kinds(make_server, shared_folder, jobs, record_property):
-    server = make_server(BATCHYARD_VCPUS=12, BATCHYARD_MEMORY_MIB=8192).start()
+def test_kills_of_all_kinds(make_server, shared_folder, tmp_path, request, jobs, record_property):
+    (tmp_path / "registry").mkdir()
+    registry = Registry(tmp_path / "registry")
+    request.addfinalizer(registry.stop)
+    images = push(registry)
+    server = make_server(BATCHYARD_VCPUS=12, BATCHYARD_MEMORY_MIB=8192, BATCHYARD_PULL_POLICY="missing").start()
     server.listen = server.endpoint.removeprefix("http://")
     first = server.succeed(server.shell("true"))["jobId"]
     until(lambda: not list((server.data_dir / "attempts").iterdir()), what="the first job's folder to go")
     server.stop()
     before, namespaces = host(server.data_dir), namespaces_in_use()
     server.start()
-    definitions = {kind: define(server, shared_folder, *more) for kind, more in KINDS.items()}
+    definitions = {kind: define(server, shared_folder, images, *more) for kind, more in KINDS.items()}
     kinds, began = sorted(KINDS), time.monotonic()
     killer = Killer(server, SEED, longest=0.12)
     killer.start()
@@ -163,10 +188,14 @@ def test_kills_of_all_kinds(make_server, shared_folder, jobs, record_property):
         client = server.client("batch")
         return [submit(client, f"{kinds[n % len(kinds)]}-{n}", definitions[kinds[n % len(kinds)]]) for n in range(index, jobs, CLIENTS)]
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        pruned = pool.submit(prune_often, server, killer.over)
         accepted = [job_id for part in pool.map(client_of, range(CLIENTS)) for job_id in part]
-    until(lambda: killer.error or not open_jobs(server, accepted), 900, "the end of all jobs", every=0.5)
-    killer.end()
+        try:
+            until(lambda: killer.error or not open_jobs(server, accepted), 900, "the end of all jobs", every=0.5)
+        finally:
+            killer.end()
+        looks, gone = pruned.result()
     found = sorted(set(all_ids(server)) - {first})
     assert set(accepted) <= set(found), "lost"
     until(lambda: not open_jobs(server, found), 120, "the end of jobs that no answer told of")
@@ -175,20 +204,23 @@ def test_kills_of_all_kinds(make_server, shared_folder, jobs, record_property):
     judge = Judge(shared_folder, killer.tasks)
     ended = described(server, found)
     wrong = [f"{job['jobName']} {job['jobId']}: {text}" for job in ended for text in judge.job(job)]
-    text = told(ended, killer, seconds)
+    pulls = sum("/soak/" in line and "/manifests/" in line for line in registry.requests())
+    text = told(ended, killer, seconds) + f"; images pulled {pulls} times, {gone} removed by {looks} prunes"
     record_property("soak", text)
     print(text)
     assert not wrong, "\n".join(wrong[:20])
     assert not judge.overlaps, "a job ran twice at the same time"
     server.restart()
     until(lambda: not list((server.data_dir / "attempts").iterdir()), what="the folders to go")
+    server.batchyard("image", "prune")
     server.stop()
     assert host(server.data_dir) == before
     assert namespaces_in_use() <= namespaces, "network namespaces are left"
 
 
-def define(server, shared, script, _, more):
+def define(server, shared, images, script, _, more):
     """A definition whose attempts tell of themselves."""
+    more = more | ({"image": images[int(more["image"])]} if "image" in more else {})
     more = {"volumes": [], "mountPoints": []} | more
     more["volumes"] = [{"name": "shared", "host": {"sourcePath": str(shared)}}, *more["volumes"]]
     more["mountPoints"] = [{"containerPath": "/shared", "sourceVolume": "shared"}, *more["mountPoints"]]
