@@ -31,6 +31,9 @@ install_packages() {
         # What native containers are compared with.
         command -v runc >/dev/null || missing="$missing runc"
         command -v docker-registry >/dev/null || missing="$missing docker-registry"
+        # Images and certificates of the tests' registries.
+        command -v zstd >/dev/null || missing="$missing zstd"
+        command -v openssl >/dev/null || missing="$missing openssl"
     fi
     missing=$(xargs <<<"$missing")
     [ -n "$missing" ] || return 0
