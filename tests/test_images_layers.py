@@ -161,6 +161,22 @@ def test_the_server_is_killed_in_the_middle_of_a_pull(proxy, registry, base, mak
     assert len(list((server.data_dir / "images/layers").iterdir())) == 3, "built-in, base, top"
 
 
+def test_a_layer_that_is_removed_while_others_come_is_fetched_too(proxy, registry, base, make_server):
+    server = make_server(**PULL).start()
+    first, _ = registry.push("vanishes/first", "1", [base], {"Cmd": ["/bin/sh", "-c", "echo first"]})
+    top = layer({"big": bytes(range(256)) * 1000})
+    image, _ = registry.push("vanishes/tool", "1", [base, top], {"Cmd": ["/bin/busybox", "wc", "-c", "/big"]}, pack=lambda tar: tar, kind="tar")
+    server.batchyard("image", "pull", first)
+    proxy.order(digest(top), "gate", 1)
+    job = server.submit(server.register([], image=through(proxy, registry, image)))
+    until(lambda: proxy.held, what="half of the layer that is missing")
+    assert json.loads(server.batchyard("image", "prune", "-o", "json").stdout)["removed"] == [first]
+    proxy.open()
+    done = server.succeed(job)
+    assert server.log_of(done) == ["256000 /big"] and len(done["attempts"]) == 1
+    nothing_half_made(server)
+
+
 def test_no_rule_takes_the_image_of_a_job_not_even_after_a_crash(registry, base, make_server):
     """Everything is over the limit; what a job has stays, and goes when it has ended."""
     greedy = {"BATCHYARD_IMAGES_MAX_BYTES": 1, **PULL}

@@ -97,6 +97,12 @@ pub enum ImageError {
         /// What is missing or altered.
         what: String,
     },
+    /// A layer that was here when an image's pull began was removed while the others came.
+    #[error("layer {layer} was removed while its image was pulled: pull it again")]
+    Vanished {
+        /// Digest of what is transferred.
+        layer: String,
+    },
     /// The system refused an operation.
     #[error("{what}: {source}")]
     Io {

@@ -13,6 +13,7 @@ use super::{ImageError, ImageStore, ImportedImage, Limits};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -112,8 +113,8 @@ impl Fetching {
     /// Unpacks what was fetched, checks every digest and files the image. Blocks.
     ///
     /// # Errors
-    /// A digest is not what the manifest or the configuration says, a layer cannot be unpacked or is not where it was to
-    /// be put. The store is then as before.
+    /// A digest is not what the manifest or the configuration says, or a layer cannot be unpacked. The store is then as
+    /// before. [`ImageError::Vanished`]: begin again.
     pub fn finish(self) -> Result<ImportedImage, ImageError> {
         let Self { store, work, manifest, config, names, layers, locks } = self;
         let candidate =
@@ -122,7 +123,12 @@ impl Fetching {
         let done = store.add(&work, &candidate, BTreeMap::new(), &mut |number| {
             let (blob, diff_id, path) =
                 layers.get(number).ok_or_else(|| ImageError::archive("a layer is missing"))?;
-            let file = File::open(path).at(|| format!("opening the fetched layer {}", blob.digest))?;
+            let file = match File::open(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(ImageError::Vanished { layer: blob.digest.clone() });
+                }
+                file => file.at(|| format!("opening the fetched layer {}", blob.digest))?,
+            };
             let digest = Digest::parse(&blob.digest)?;
             let staged = store.stage(&work, file, Some(&digest), Some(diff_id), &mut left)?;
             // Unpacked it is there twice otherwise, for as long as the rest takes.

@@ -57,17 +57,63 @@ pub async fn pull(
     let (digest, manifest_bytes) = source.for_platform(manifest_bytes, &Platform::here()).await?;
     let manifest: OciImageManifest = serde_json::from_slice(&manifest_bytes).map_err(|e| odd(&image, &e))?;
     let config = source.config(&manifest.config).await?;
-    let blobs = manifest.layers.iter().map(blob).collect();
-    let (store, reference) = (inner.store.clone(), image.clone());
+    let blobs: Vec<LayerBlob> = manifest.layers.iter().map(blob).collect();
+    for _ in 1..TRIES {
+        match fetch(inner, &source, [&manifest_bytes, &config], &blobs, on_progress).await {
+            Err(Fetch::Vanished) => {
+                tracing::info!(image = %image, "a layer was removed meanwhile; fetching again")
+            }
+            Err(Fetch::Failed(error)) => return Err(error),
+            Ok(done) => {
+                tracing::info!(image = %image, digest, fetched_bytes = done.fetched_bytes, "pulled");
+                return Ok(done);
+            }
+        }
+    }
+    Err(PullError::temporary("layers are removed while they are fetched"))
+}
+
+/// Why an image's parts did not become an image.
+enum Fetch {
+    /// Somebody removed a layer that was here: what is missing is more than was thought.
+    Vanished,
+    Failed(PullError),
+}
+
+impl From<PullError> for Fetch {
+    fn from(error: PullError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Fetches what the store lacks and files the image; `documents` are its manifest and its configuration.
+async fn fetch(
+    inner: &Inner,
+    source: &Source,
+    documents: [&Vec<u8>; 2],
+    blobs: &[LayerBlob],
+    on_progress: OnProgress<'_>,
+) -> Result<Pulled, Fetch> {
+    let [manifest, config] = documents.map(Vec::clone);
+    let (store, reference, blobs) = (inner.store.clone(), source.image.clone(), blobs.to_vec());
     let _locker = inner.lockers.acquire().await.map_err(|_| ended())?;
-    let fetching = blocking(move || store.begin_fetch(&reference, manifest_bytes, config, blobs)).await?;
+    let fetching = blocking(move || store.begin_fetch(&reference, manifest, config, blobs)).await??;
     // After the locks of layers, so that who has a turn never waits for who has none.
     let _turn = inner.turns.acquire().await.map_err(|_| ended())?;
     let fetched_bytes = source.layers(&fetching, on_progress).await?;
-    let done: ImportedImage = blocking(move || fetching.finish()).await?;
-    tracing::info!(image = %image, digest, fetched_bytes, "pulled");
+    let done: ImportedImage = match blocking(move || fetching.finish()).await? {
+        Err(ImageError::Vanished { .. }) => return Err(Fetch::Vanished),
+        result => result?,
+    };
     let (layers, new_layers) = (done.layers, done.new_layers);
-    Ok(Pulled { reference: image.to_string(), digest: done.digest, layers, new_layers, fetched_bytes })
+    let reference = source.image.to_string();
+    Ok(Pulled { reference, digest: done.digest, layers, new_layers, fetched_bytes })
+}
+
+impl From<ImageError> for Fetch {
+    fn from(error: ImageError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// The way to speak to the registry that works, with the first document.
@@ -291,11 +337,8 @@ fn ended() -> PullError {
     PullError::temporary("no more images are pulled")
 }
 
-async fn blocking<T: Send + 'static>(
-    what: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
-) -> Result<T, PullError> {
-    let done = tokio::task::spawn_blocking(what).await;
-    done.map_err(|_| PullError::temporary("the server is stopping"))?.map_err(PullError::from)
+async fn blocking<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Result<T, PullError> {
+    tokio::task::spawn_blocking(what).await.map_err(|_| PullError::temporary("the server is stopping"))
 }
 
 /// The entry for a platform; one without a variant, or the first one, goes before others.
