@@ -1,7 +1,7 @@
 """`make bench`: the server beside the limits of this machine, woven together in one run.
 
 Sections: submit (durable submissions a second), idle (memory, time to ready), job (a job that does nothing, from its
-submission to its end). Figures are medians; compare ratios, never figures of different runs: machines differ and drift.
+submission to its end), run (containers.py: a command beside runc and Docker). Figures are medians; compare ratios, never figures of different runs: machines differ and drift.
 Never here: verdicts. The goals stand in ARCHITECTURE.md.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "tests"))
 
+import containers  # noqa: E402
 from support.server import TARGET, Server  # noqa: E402
 
 BODY = ('{"jobName":"j{n}","jobQueue":"waits","jobDefinition":"bench",'
@@ -223,7 +224,12 @@ def job(folder, options):
           [[name, f"{median(v):.2f}", f"{percentile(v, 0.99):.2f}", f"{median(v) / base:.1f}"] for name, v in times.items()])
 
 
-SECTIONS = {"submit": submit, "idle": idle, "job": job}
+def run(folder, options):
+    """A command with mount, environment file and user beside runc and Docker."""
+    containers.run(folder, argparse.Namespace(runs=30, cold=5))
+
+
+SECTIONS = {"submit": submit, "idle": idle, "job": job, "run": run}
 
 
 def main():

@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import tarfile
 from pathlib import Path
@@ -33,13 +34,20 @@ def digest(data):
 
 
 def layer(files):
-    """A tar of `{path: bytes | Path}`; whole files of this host keep their mode."""
+    """A tar of `{path: bytes | Path | dict}`; a dict holds members of TarInfo, for what is no plain file."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in files.items():
-            data = content.read_bytes() if isinstance(content, Path) else content
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = len(data), 0o755
+            info, data = tarfile.TarInfo(path), b""
+            info.mode = 0o755
+            if isinstance(content, dict):
+                members = dict(content)
+                data = members.pop("data", b"")
+                for name, value in members.items():
+                    setattr(info, name, value)
+            else:
+                data = content.read_bytes() if isinstance(content, Path) else content
+            info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
 
@@ -53,14 +61,16 @@ def busybox_layer():
 class Registry:
     """`push` puts images in; `requests` is what was asked of it, as `GET /v2/…` lines."""
 
-    def __init__(self, folder, htpasswd=None):
+    def __init__(self, folder, htpasswd=None, tls=None):
         program = shutil.which("docker-registry")
         if program is None:
             pytest.skip("NOT RUN: docker-registry is not installed (make setup)")
         self.folder, self.port = Path(folder), free_port()
         self.host = f"127.0.0.1:{self.port}"
-        self.auth = None
+        self.auth, self.tls = None, tls
         config = f"version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: {folder}/blobs\nhttp:\n  addr: {self.host}\n"
+        if tls:
+            config += f"  tls:\n    certificate: {tls[0]}\n    key: {tls[1]}\n"
         if htpasswd:
             (self.folder / "htpasswd").write_text(htpasswd)
             config += f"auth:\n  htpasswd:\n    realm: tests\n    path: {folder}/htpasswd\n"
@@ -87,7 +97,11 @@ class Registry:
         return [line.split('"')[1] for line in lines if '"GET /v2/' in line]
 
     def ask(self, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self.tls:
+            blind = ssl._create_unverified_context()
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=blind)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         if self.auth:
             headers["Authorization"] = self.auth
         connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})

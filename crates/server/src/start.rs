@@ -112,7 +112,11 @@ fn open_machine(
     data_dir: &Path,
     rows: &OpenRows,
 ) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
-    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
+    let options = ImageOptions {
+        allow_host: settings.host_image,
+        reserve: settings.disk_reserve_bytes,
+        ..ImageOptions::default()
+    };
     let rules = images::Rules {
         policy: settings.pull_policy,
         max_bytes: settings.images_max_bytes,

@@ -4,6 +4,7 @@
 
 use super::error::CliError;
 use super::image_fetch;
+use super::image_login::{self, LoginArgs, LogoutArgs};
 use super::output::{Cell, Column, Console, Format, Listed, Look};
 use super::units;
 use crate::compute::machine::in_use;
@@ -43,7 +44,7 @@ impl ImageArgs {
             | ImageCommand::Resolve { .. }
             | ImageCommand::Pull { .. }
             | ImageCommand::Prune { .. } => Self::DOCUMENT,
-            ImageCommand::Rm { .. } => &[],
+            ImageCommand::Rm { .. } | ImageCommand::Login(_) | ImageCommand::Logout(_) => &[],
         }
     }
 }
@@ -98,6 +99,22 @@ Examples:
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Log in at a registry, for the pulls of this data folder
+    #[command(after_help = "\
+Examples:
+  batchyard image login registry.lab:5000
+  batchyard image login ghcr.io -u me --password-stdin <token.txt
+  aws ecr get-login-password | batchyard image login -u AWS --password-stdin 123456789012.dkr.ecr.us-east-1.amazonaws.com
+
+The login is kept in registries.json of the data folder, for the owner alone. Docker's own logins count too, after these.")]
+    Login(LoginArgs),
+    /// Forget the login at a registry
+    #[command(after_help = "\
+Examples:
+  batchyard image logout registry.lab:5000
+  batchyard image logout ghcr.io
+  batchyard image logout")]
+    Logout(LogoutArgs),
     /// Remove pulled images that no job has
     #[command(after_help = "\
 Examples:
@@ -184,9 +201,19 @@ impl Listed for ImageRow {
 
 /// Runs the command on the store of this data folder.
 pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Result<u8, CliError> {
+    // Before the store: they need none.
+    match &args.command {
+        ImageCommand::Login(args) => return image_login::login(args, settings, console).map(|()| 0),
+        ImageCommand::Logout(args) => return image_login::logout(args, settings, console).map(|()| 0),
+        _ => {}
+    }
     let data_dir = &settings.data_dir;
     let folder = data_dir.join("images");
-    let options = ImageOptions { allow_host: settings.host_image, ..ImageOptions::default() };
+    let options = ImageOptions {
+        allow_host: settings.host_image,
+        reserve: settings.disk_reserve_bytes,
+        ..ImageOptions::default()
+    };
     let store = ImageStore::open(&folder, options).map_err(|e| error(&e))?;
     match &args.command {
         ImageCommand::Import { archive, name } => import(&store, archive, name.as_deref(), console)?,
@@ -203,6 +230,7 @@ pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Resu
         ImageCommand::Prune { all, older_than } => {
             image_fetch::prune(&store, data_dir, *all, *older_than, console)?;
         }
+        ImageCommand::Login(_) | ImageCommand::Logout(_) => {}
         ImageCommand::Resolve { image } => {
             let found = store.resolve(image).map_err(|e| error(&e))?;
             show(&found, console)?;

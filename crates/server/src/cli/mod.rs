@@ -17,6 +17,7 @@ pub mod follow;
 mod forms;
 pub mod image;
 mod image_fetch;
+mod image_login;
 pub mod interrupt;
 pub mod job;
 pub mod local;

@@ -120,12 +120,17 @@ impl Console {
         if !(self.asks && io::stdin().is_terminal()) {
             return None;
         }
-        self.clear_progress();
-        let _ = write!(self.err, "{question} [y/N] ");
-        let _ = self.err.flush();
+        self.prompt(&format!("{question} [y/N] "));
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         Some(read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Writes a question after which the answer is typed.
+    pub fn prompt(&mut self, question: &str) {
+        self.clear_progress();
+        let _ = write!(self.err, "{question}");
+        let _ = self.err.flush();
     }
 
     /// Takes the changing line away.

@@ -107,6 +107,8 @@ settings! {
     registry_ca_file: Option<PathBuf> = None, "", parse::file;
     /// Docker's settings file, for the logins and credential helpers in it.
     docker_config: Option<PathBuf> = docker_config(), "`$DOCKER_CONFIG/config.json` or `~/.docker/config.json`", parse::file;
+    /// Seconds in which a registry has to send something more. After twice that without any the pull is tried anew, twice.
+    registry_seconds: Duration = Duration::from_secs(60), "60", parse::seconds;
     /// Images that are pulled at once.
     max_pulls: u32 = 3, "3", parse::connections;
     /// Bytes of pulled images above which the least recently used go that no job has. 0: no limit.

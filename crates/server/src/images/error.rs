@@ -97,6 +97,12 @@ pub enum ImageError {
         /// What is missing or altered.
         what: String,
     },
+    /// A layer that was here when an image's pull began was removed while the others came.
+    #[error("layer {layer} was removed while its image was pulled: pull it again")]
+    Vanished {
+        /// Digest of what is transferred.
+        layer: String,
+    },
     /// The system refused an operation.
     #[error("{what}: {source}")]
     Io {
@@ -111,6 +117,12 @@ impl ImageError {
     /// A [`ImageError::BadArchive`] with this reason.
     pub(super) fn archive(reason: impl Into<String>) -> Self {
         Self::BadArchive { reason: reason.into() }
+    }
+
+    /// The disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     /// A [`ImageError::UnsafeEntry`] for a path that need not be text.

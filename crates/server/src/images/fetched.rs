@@ -9,10 +9,11 @@ use super::index::Index;
 use super::publish::Candidate;
 use super::reference::Reference;
 use super::workspace::Workspace;
-use super::{ImageError, ImageStore, ImportedImage};
+use super::{ImageError, ImageStore, ImportedImage, Limits};
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -112,17 +113,22 @@ impl Fetching {
     /// Unpacks what was fetched, checks every digest and files the image. Blocks.
     ///
     /// # Errors
-    /// A digest is not what the manifest or the configuration says, a layer cannot be unpacked or is not where it was to
-    /// be put. The store is then as before.
+    /// A digest is not what the manifest or the configuration says, or a layer cannot be unpacked. The store is then as
+    /// before. [`ImageError::Vanished`]: begin again.
     pub fn finish(self) -> Result<ImportedImage, ImageError> {
         let Self { store, work, manifest, config, names, layers, locks } = self;
         let candidate =
             Candidate { manifest, config, names, weak_names: Vec::new(), builtin: false, pulled: true };
-        let mut left = store.options.limits;
+        let mut left = Limits { keep_free: store.options.reserve, ..store.options.limits };
         let done = store.add(&work, &candidate, BTreeMap::new(), &mut |number| {
             let (blob, diff_id, path) =
                 layers.get(number).ok_or_else(|| ImageError::archive("a layer is missing"))?;
-            let file = File::open(path).at(|| format!("opening the fetched layer {}", blob.digest))?;
+            let file = match File::open(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(ImageError::Vanished { layer: blob.digest.clone() });
+                }
+                file => file.at(|| format!("opening the fetched layer {}", blob.digest))?,
+            };
             let digest = Digest::parse(&blob.digest)?;
             let staged = store.stage(&work, file, Some(&digest), Some(diff_id), &mut left)?;
             // Unpacked it is there twice otherwise, for as long as the rest takes.

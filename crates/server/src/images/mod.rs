@@ -61,12 +61,14 @@ pub struct Limits {
     pub max_entries: u64,
     /// Bytes of all its uncompressed layers; also of an archive that has to be unpacked first.
     pub max_bytes: u64,
+    /// Bytes that stay free on the store's disk while it is unpacked.
+    pub keep_free: u64,
 }
 
 impl Default for Limits {
     /// Two million entries, 256 GiB: several times what the largest images in use have.
     fn default() -> Self {
-        Self { max_entries: 2_000_000, max_bytes: 256 << 30 }
+        Self { max_entries: 2_000_000, max_bytes: 256 << 30, keep_free: 0 }
     }
 }
 
@@ -81,6 +83,8 @@ pub struct ImageOptions {
     pub busybox: Vec<PathBuf>,
     /// Bounds of an import.
     pub limits: Limits,
+    /// Bytes that an image from a registry leaves free on the store's disk.
+    pub reserve: u64,
 }
 
 impl Default for ImageOptions {
@@ -91,6 +95,7 @@ impl Default for ImageOptions {
             platform: Platform::here(),
             busybox: places.into_iter().map(PathBuf::from).collect(),
             limits: Limits::default(),
+            reserve: 0,
         }
     }
 }

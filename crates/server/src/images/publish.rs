@@ -75,6 +75,7 @@ impl ImageStore {
         left: &Limits,
     ) -> Result<(Digest, u64, Tally), ImageError> {
         let bounded = Bounded::new(stream::unpacked(packed)?, left.max_bytes, self.options.limits.max_bytes);
+        let bounded = bounded.onto(path, left.keep_free);
         let mut plain = Hashing::new(bounded);
         let tally = unpack(&mut TarReader::new(&mut plain), path, left.max_entries)?;
         let (digest, size) = plain.finish("a layer")?;

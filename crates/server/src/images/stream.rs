@@ -6,8 +6,10 @@ use super::ImageError;
 use super::digest::Digest;
 use super::error::At;
 use super::tarstream::Skip;
+use batchyard_supervisor::disk::free;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 /// Computes the digest of what is read through it.
 pub(super) struct Hashing<R> {
@@ -40,22 +42,48 @@ impl<R: Read> Read for Hashing<R> {
 impl<R: Read> Skip for &mut Hashing<R> {}
 
 /// Fails once more than a number of bytes came through.
-pub(super) struct Bounded<R> {
+pub(super) struct Bounded<'a, R> {
     inner: R,
     left: u64,
     limit: u64,
+    /// Where what comes through is written, and how much must stay free there.
+    disk: (&'a Path, u64),
+    /// Bytes since that was looked at.
+    unlooked: u64,
 }
 
-impl<R: Read> Bounded<R> {
+/// Bytes after which free space is looked at again.
+const LOOK_EVERY: u64 = 4 << 20;
+
+impl<'a, R: Read> Bounded<'a, R> {
     /// `left` bytes may still pass of a `limit` that is named when they are used up.
     pub(super) fn new(inner: R, left: u64, limit: u64) -> Self {
-        Self { inner, left, limit }
+        Self { inner, left, limit, disk: (Path::new("/"), 0), unlooked: 0 }
+    }
+
+    /// Fails, too, when less than so many bytes are free on the disk of this path, to which all of it is written.
+    pub(super) fn onto(self, path: &'a Path, keep_free: u64) -> Self {
+        Self { disk: (path, keep_free), ..self }
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        let (path, keep) = self.disk;
+        self.unlooked = 0;
+        if keep == 0 || free(path).is_none_or(|free| free >= keep) {
+            return Ok(());
+        }
+        let text = format!("no space left on device (disk_reserve_bytes keeps {} MiB free)", keep >> 20);
+        Err(io::Error::new(io::ErrorKind::StorageFull, text))
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
+        self.unlooked += count as u64;
+        if self.unlooked >= LOOK_EVERY {
+            self.look()?;
+        }
         match self.left.checked_sub(count as u64) {
             Some(left) => self.left = left,
             None => {

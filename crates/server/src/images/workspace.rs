@@ -8,6 +8,7 @@ use super::error::At;
 use crate::trash;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,10 +95,17 @@ pub(super) fn clean(dir: &Path, _lock: &Lock) -> Result<(), ImageError> {
     let doing = || format!("removing leftovers in {}", tmp.display());
     for entry in fs::read_dir(&tmp).at(doing)? {
         let path = entry.at(doing)?.path();
-        let folder = File::open(&path).at(doing)?;
+        let folder = match File::open(&path) {
+            // Its import has just ended: that takes no lock.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            folder => folder.at(doing)?,
+        };
         if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
             tracing::info!(path = %path.display(), "removing what an unfinished image import left");
-            trash::remove(&path).at(doing)?;
+            match trash::remove(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                result => result.at(doing)?,
+            }
         }
     }
     Ok(())

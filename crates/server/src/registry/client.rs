@@ -5,60 +5,85 @@
 use super::{PullError, RegistrySettings};
 use crate::images::Reference;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
 use oci_client::{Client, Reference as Asked};
+use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
-/// How long a registry may take to be reached, and to send something more.
+/// How long a registry may take to be reached.
 const CONNECT: Duration = Duration::from_secs(10);
-const READ: Duration = Duration::from_secs(60);
 
 /// What clients of registries have in common. A client serves one pull: it remembers logins, which are not for others.
 pub struct Clients {
     certificates: Vec<Vec<u8>>,
     insecure: Vec<String>,
+    silence: Duration,
 }
 
 impl Clients {
     /// Reads the certificates.
     ///
     /// # Errors
-    /// Their file cannot be read.
+    /// Their file cannot be read, or holds none.
     pub fn new(settings: &RegistrySettings) -> Result<Self, PullError> {
-        let read = |path: &std::path::PathBuf| {
-            std::fs::read(path)
-                .map_err(|e| PullError::permanent(format!("registry_ca_file {}: {e}", path.display())))
-        };
-        let certificates = settings.ca_file.iter().map(read).collect::<Result<_, _>>()?;
+        let certificates = settings.ca_file.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
         // An error means that a provider is installed already, which is what is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { certificates, insecure: settings.insecure.clone() })
+        let clients = Self { certificates, insecure: settings.insecure.clone(), silence: settings.silence };
+        if let Some(path) = &settings.ca_file {
+            clients.client(ClientProtocol::Https).map_err(|e| odd(path, &e))?;
+        }
+        Ok(clients)
     }
 
     /// Clients that speak to this host, the best first: by TLS, unless the settings say plain HTTP. Hosts of this
     /// machine's own may be either, as with Docker.
-    pub fn ways(&self, host: &str) -> Vec<Client> {
-        if self.insecure.iter().any(|known| known == host) {
-            vec![self.client(ClientProtocol::Http)]
+    ///
+    /// # Errors
+    /// This machine has no certificates to trust.
+    pub fn ways(&self, host: &str) -> Result<Vec<Client>, PullError> {
+        let protocols = if self.insecure.iter().any(|known| known == host) {
+            vec![ClientProtocol::Http]
         } else if is_loopback(host) {
-            vec![self.client(ClientProtocol::Https), self.client(ClientProtocol::Http)]
+            vec![ClientProtocol::Https, ClientProtocol::Http]
         } else {
-            vec![self.client(ClientProtocol::Https)]
-        }
+            vec![ClientProtocol::Https]
+        };
+        let client = |protocol| {
+            let made = self.client(protocol);
+            made.map_err(|e| PullError::permanent(format!("no TLS (is ca-certificates installed?): {e}")))
+        };
+        protocols.into_iter().map(client).collect()
     }
 
-    fn client(&self, protocol: ClientProtocol) -> Client {
+    fn client(&self, protocol: ClientProtocol) -> Result<Client, OciDistributionError> {
         let certificate =
             |data: &Vec<u8>| Certificate { encoding: CertificateEncoding::Pem, data: data.clone() };
-        Client::new(ClientConfig {
+        // Not `new`, which drops all of this when something is wrong with it.
+        Client::try_from(ClientConfig {
             protocol,
             extra_root_certificates: self.certificates.iter().map(certificate).collect(),
-            connect_timeout: Some(CONNECT),
-            read_timeout: Some(READ),
+            connect_timeout: Some(CONNECT.min(self.silence)),
+            read_timeout: Some(self.silence),
             user_agent: concat!("batchyard/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         })
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PullError> {
+    let pem = std::fs::read(path).map_err(|e| odd(path, &e))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(found) if found.is_empty() => Err(odd(path, &"it holds no certificate in the form of PEM")),
+        Ok(_) => Ok(pem),
+        Err(error) => Err(odd(path, &error)),
+    }
+}
+
+fn odd(path: &Path, error: &dyn fmt::Display) -> PullError {
+    PullError::permanent(format!("registry_ca_file {}: {error}", path.display()))
 }
 
 /// Where an image is asked for: its own host, or the one that stands in for it.
@@ -90,6 +115,8 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::machine::testing::TempFolder;
+    use crate::config::Settings;
 
     fn place(image: &str, mirrors: &[(&str, &str)]) -> String {
         let mirrors: Vec<_> = mirrors.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
@@ -105,6 +132,21 @@ mod tests {
         assert_eq!(place("ghcr.io/a/b", &mirrors), "ghcr.io/a/b:latest");
         let digest = format!("sha256:{}", "a".repeat(64));
         assert_eq!(place(&format!("x/y:1@{digest}"), &[]), format!("docker.io/x/y@{digest}"));
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_no_file_of_certificates() {
+        let folder = TempFolder::new();
+        let path = folder.path().join("ca.pem");
+        let new = || {
+            let settings = Settings { registry_ca_file: Some(path.clone()), ..Settings::default() };
+            Clients::new(&RegistrySettings::of(&settings, folder.path())).map(drop)
+        };
+        assert!(new().unwrap_err().to_string().contains("ca.pem"), "not there");
+        for text in ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(new().unwrap_err().to_string().starts_with("registry_ca_file "), "{text:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns the order of steps, retries and what goes on at once. Never here: unpacking and filing (`images`).
 
 use super::client::asked;
+use super::error::is_untrusted;
 use super::{Inner, Login, OnProgress, Progress, PullError, Pulled};
 use crate::images::{Fetching, ImageError, ImportedImage, LayerBlob, Platform, Reference};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,7 +15,7 @@ use oci_client::{Client, Reference as Asked};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 /// How often something is tried, and how long after the first failure; each wait is twice the one before.
@@ -36,9 +37,13 @@ const ACCEPTED: [&str; 4] = [
 struct Source {
     client: Client,
     auth: RegistryAuth,
+    /// Who logs in, for texts.
+    user: Option<String>,
     asked: Asked,
     /// As the job names it, for texts.
     image: Reference,
+    /// No new try begins so long after the last that came further.
+    patience: Duration,
 }
 
 /// Pulls an image. See [`super::Registry::pull`].
@@ -52,16 +57,63 @@ pub async fn pull(
     let (digest, manifest_bytes) = source.for_platform(manifest_bytes, &Platform::here()).await?;
     let manifest: OciImageManifest = serde_json::from_slice(&manifest_bytes).map_err(|e| odd(&image, &e))?;
     let config = source.config(&manifest.config).await?;
-    let blobs = manifest.layers.iter().map(blob).collect();
-    let (store, reference) = (inner.store.clone(), image.clone());
-    let fetching = blocking(move || store.begin_fetch(&reference, manifest_bytes, config, blobs)).await?;
+    let blobs: Vec<LayerBlob> = manifest.layers.iter().map(blob).collect();
+    for _ in 1..TRIES {
+        match fetch(inner, &source, [&manifest_bytes, &config], &blobs, on_progress).await {
+            Err(Fetch::Vanished) => {
+                tracing::info!(image = %image, "a layer was removed meanwhile; fetching again")
+            }
+            Err(Fetch::Failed(error)) => return Err(error),
+            Ok(done) => {
+                tracing::info!(image = %image, digest, fetched_bytes = done.fetched_bytes, "pulled");
+                return Ok(done);
+            }
+        }
+    }
+    Err(PullError::temporary("layers are removed while they are fetched"))
+}
+
+/// Why an image's parts did not become an image.
+enum Fetch {
+    /// Somebody removed a layer that was here: what is missing is more than was thought.
+    Vanished,
+    Failed(PullError),
+}
+
+impl From<PullError> for Fetch {
+    fn from(error: PullError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Fetches what the store lacks and files the image; `documents` are its manifest and its configuration.
+async fn fetch(
+    inner: &Inner,
+    source: &Source,
+    documents: [&Vec<u8>; 2],
+    blobs: &[LayerBlob],
+    on_progress: OnProgress<'_>,
+) -> Result<Pulled, Fetch> {
+    let [manifest, config] = documents.map(Vec::clone);
+    let (store, reference, blobs) = (inner.store.clone(), source.image.clone(), blobs.to_vec());
+    let _locker = inner.lockers.acquire().await.map_err(|_| ended())?;
+    let fetching = blocking(move || store.begin_fetch(&reference, manifest, config, blobs)).await??;
     // After the locks of layers, so that who has a turn never waits for who has none.
-    let _turn = inner.turns.acquire().await.map_err(|_| PullError::temporary("no more images are pulled"))?;
+    let _turn = inner.turns.acquire().await.map_err(|_| ended())?;
     let fetched_bytes = source.layers(&fetching, on_progress).await?;
-    let done: ImportedImage = blocking(move || fetching.finish()).await?;
-    tracing::info!(image = %image, digest, fetched_bytes, "pulled");
+    let done: ImportedImage = match blocking(move || fetching.finish()).await? {
+        Err(ImageError::Vanished { .. }) => return Err(Fetch::Vanished),
+        result => result?,
+    };
     let (layers, new_layers) = (done.layers, done.new_layers);
-    Ok(Pulled { reference: image.to_string(), digest: done.digest, layers, new_layers, fetched_bytes })
+    let reference = source.image.to_string();
+    Ok(Pulled { reference, digest: done.digest, layers, new_layers, fetched_bytes })
+}
+
+impl From<ImageError> for Fetch {
+    fn from(error: ImageError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// The way to speak to the registry that works, with the first document.
@@ -75,14 +127,17 @@ async fn find(
         Some(login) => Some(login),
         None => inner.settings.logins.find(asked.registry()).await.map_err(PullError::permanent)?,
     };
+    let user = login.as_ref().map(|l| l.username.clone());
     let auth = login.map_or(RegistryAuth::Anonymous, |l| RegistryAuth::Basic(l.username, l.password));
-    let ways = inner.clients.ways(asked.registry());
+    let ways = inner.clients.ways(asked.registry())?;
     let last = ways.len().saturating_sub(1);
     for (i, client) in ways.into_iter().enumerate() {
-        let source = Source { client, auth: auth.clone(), asked: asked.clone(), image: image.clone() };
+        let (auth, asked, image, user) = (auth.clone(), asked.clone(), image.clone(), user.clone());
+        let source = Source { client, auth, user, asked, image, patience: inner.settings.silence };
         if i < last {
             match source.client.pull_manifest_raw(&source.asked, &source.auth, &ACCEPTED).await {
                 Ok(document) => return Ok((source, document.into())),
+                Err(error) if is_untrusted(&error) => return Err(source.error(&error)),
                 // No TLS there: the next way. Whatever else is wrong, the usual tries tell.
                 Err(OciDistributionError::RequestError(_)) => continue,
                 Err(_) => {}
@@ -112,7 +167,7 @@ impl Source {
             let pulled = self.client.pull_manifest_raw(asked, &self.auth, &ACCEPTED).await;
             pulled.map(Document::from).map_err(|e| self.error(&e))
         };
-        tried(pull).await
+        tried(self.patience, || 0, pull).await
     }
 
     /// The manifest itself, or that of this platform when it is an index.
@@ -141,11 +196,18 @@ impl Source {
             )));
         }
         let pull = || async {
+            let mut body =
+                self.client.pull_blob_stream(&self.asked, descriptor).await.map_err(|e| self.error(&e))?;
             let mut bytes = Vec::new();
-            let pulled = self.client.pull_blob(&self.asked, descriptor, &mut bytes).await;
-            pulled.map(|()| bytes).map_err(|e| self.error(&e))
+            while let Some(chunk) = body.next().await {
+                bytes.extend_from_slice(&chunk.map_err(|e| self.broken(&e))?);
+                if bytes.len() as u64 > size(descriptor) {
+                    return Err(self.larger(&descriptor.digest));
+                }
+            }
+            Ok(bytes)
         };
-        tried(pull).await
+        tried(self.patience, || 0, pull).await
     }
 
     /// Fetches what is missing. Returns how many bytes that were.
@@ -178,7 +240,8 @@ impl Source {
             size: i64::try_from(blob.size).unwrap_or(i64::MAX),
             ..OciDescriptor::default()
         };
-        tried(|| self.transfer(&descriptor, &blob, &path, tell)).await
+        let far = || std::fs::metadata(&path).map_or(0, |m| m.len());
+        tried(self.patience, far, || self.transfer(&descriptor, &blob, &path, tell)).await
     }
 
     async fn transfer(
@@ -188,12 +251,13 @@ impl Source {
         path: &Path,
         tell: &(dyn Fn(u64) + Sync),
     ) -> Result<(), PullError> {
-        let disk = |e: std::io::Error| {
-            PullError::permanent(format!("write a layer of {}: {e}", self.image.familiar()))
-        };
+        let disk = |e: std::io::Error| PullError::unwritten(&e, &self.image);
         let mut options = tokio::fs::OpenOptions::new();
         let mut file = options.create(true).append(true).open(path).await.map_err(disk)?;
         let have = file.metadata().await.map_err(disk)?.len();
+        if have >= blob.size && have > 0 {
+            return Ok(()); // Cut off after the last byte. Whether it is right is looked at before it is unpacked.
+        }
         let response = if have == 0 {
             self.client.pull_blob_stream(&self.asked, descriptor).await.map(BlobResponse::Full)
         } else {
@@ -210,10 +274,7 @@ impl Source {
             let chunk = chunk.map_err(|e| self.broken(&e))?;
             written += chunk.len() as u64;
             if written > blob.size {
-                return Err(PullError::permanent(format!(
-                    "layer {} is larger than its manifest says",
-                    blob.digest
-                )));
+                return Err(self.larger(&blob.digest));
             }
             file.write_all(&chunk).await.map_err(disk)?;
             tell(chunk.len() as u64);
@@ -225,44 +286,59 @@ impl Source {
         Ok(())
     }
 
+    fn larger(&self, digest: &str) -> PullError {
+        PullError::permanent(format!(
+            "{digest} of {} is larger than its manifest says",
+            self.image.familiar()
+        ))
+    }
+
     fn error(&self, error: &OciDistributionError) -> PullError {
-        PullError::of(error, &self.image, self.asked.registry())
+        PullError::of(error, &self.image, self.asked.registry(), self.user.as_deref())
     }
 
     /// A body that ends in an error: a digest that is not what it should be, or a transfer that broke off.
     fn broken(&self, error: &std::io::Error) -> PullError {
         let inner = error.get_ref();
         if inner.is_some_and(|e| e.is::<oci_client::errors::DigestError>()) {
-            return PullError::permanent(format!(
-                "a layer of {} was altered: {error}",
-                self.image.familiar()
-            ));
+            return PullError::permanent(format!("a part of {} was altered: {error}", self.image.familiar()));
         }
         PullError::temporary(format!("the transfer from {} broke off: {error}", self.asked.registry()))
     }
 }
 
-/// Tries again what failed for the time being, later each time.
+/// Tries again what failed for the time being, later each time, and not without end: a registry that takes the connection
+/// and stays silent costs all of `patience` each time. What has come further (`far`) has all its tries before it: one that
+/// cuts off again and again, and sends some more each time, is a slow one.
 async fn tried<T, F: Future<Output = Result<T, PullError>>>(
+    patience: Duration,
+    far: impl Fn() -> u64,
     mut what: impl FnMut() -> F,
 ) -> Result<T, PullError> {
-    let mut wait = FIRST_WAIT;
-    for _ in 1..TRIES {
-        match what().await {
-            Err(error) if error.is_temporary() => tracing::info!(%error, "trying again"),
+    let (mut wait, mut began, mut number, mut best) = (FIRST_WAIT, Instant::now(), 0, far());
+    loop {
+        let result = what().await;
+        if far() > best {
+            (wait, began, number, best) = (FIRST_WAIT, Instant::now(), 0, far());
+        }
+        number += 1;
+        match result {
+            Err(error) if number < error.tries(TRIES) && began.elapsed() < patience * 2 => {
+                tracing::info!(%error, "trying again");
+            }
             result => return result,
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
-    what().await
 }
 
-async fn blocking<T: Send + 'static>(
-    what: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
-) -> Result<T, PullError> {
-    let done = tokio::task::spawn_blocking(what).await;
-    done.map_err(|_| PullError::temporary("the server is stopping"))?.map_err(PullError::from)
+fn ended() -> PullError {
+    PullError::temporary("no more images are pulled")
+}
+
+async fn blocking<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Result<T, PullError> {
+    tokio::task::spawn_blocking(what).await.map_err(|_| PullError::temporary("the server is stopping"))
 }
 
 /// The entry for a platform; one without a variant, or the first one, goes before others.

@@ -5,13 +5,15 @@
 use super::{Login, docker_config};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Its name in the data folder.
 const FILE: &str = "registries.json";
+/// Whoever changes that file holds this one.
+const LOCK: &str = "registries.lock";
 /// The folder of secrets in the data folder.
 const SECRETS: &str = "secrets";
 /// Characters that Secrets Manager puts after a name: a dash and six letters or digits.
@@ -68,6 +70,7 @@ impl Logins {
     /// # Errors
     /// The file cannot be read or written.
     pub fn keep(&self, host: &str, login: &Login) -> Result<(), String> {
+        let _lock = self.lock()?;
         let mut kept = self.read()?;
         let Login { username, password } = login.clone();
         kept.logins.insert(host.to_owned(), KeptLogin { username, password });
@@ -79,12 +82,28 @@ impl Logins {
     /// # Errors
     /// The file cannot be read or written.
     pub fn forget(&self, host: &str) -> Result<bool, String> {
+        if !self.data_dir.is_dir() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
         let mut kept = self.read()?;
         let there = kept.logins.remove(host).is_some();
         if there {
             self.write(&kept)?;
         }
         Ok(there)
+    }
+
+    /// Two who change the file at once go one after the other.
+    fn lock(&self) -> Result<File, String> {
+        let path = self.data_dir.join(LOCK);
+        let take = || -> io::Result<File> {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data_dir)?;
+            let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        take().map_err(|e| format!("{}: {e}", path.display()))
     }
 
     fn read(&self) -> Result<Kept, String> {

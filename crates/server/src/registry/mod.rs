@@ -3,12 +3,14 @@
 //! Owns names of registries (short names, mirrors), logins, retries, and how many pulls go on at once. Never here: how
 //! images are kept (`images`), when a job's image is pulled and who waits for the same pull (`compute`).
 
+mod check;
 mod client;
 mod docker_config;
 mod error;
 mod fetch;
 mod login;
 
+pub use check::{HUB, check, host_of};
 pub use error::PullError;
 pub use login::{Logins, secret_login};
 
@@ -18,7 +20,11 @@ use client::Clients;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// Fewer than the runtime has threads for what blocks, so that whoever has the locks always gets one to finish.
+const LOCKERS: usize = 64;
 
 /// A user of a registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +86,8 @@ pub struct RegistrySettings {
     pub insecure: Vec<String>,
     /// Certificates to trust beside the system's, PEM.
     pub ca_file: Option<PathBuf>,
+    /// How long a registry may send nothing.
+    pub silence: Duration,
     /// Most images that are pulled at once.
     pub max_pulls: usize,
     /// Where logins are found.
@@ -93,6 +101,7 @@ impl RegistrySettings {
             mirrors: settings.registry_mirrors.clone(),
             insecure: settings.insecure_registries.clone(),
             ca_file: settings.registry_ca_file.clone(),
+            silence: settings.registry_seconds,
             max_pulls: settings.max_pulls as usize,
             logins: Logins::new(data_dir, settings.docker_config.clone()),
         }
@@ -109,6 +118,8 @@ struct Inner {
     clients: Clients,
     /// Images at once.
     turns: Semaphore,
+    /// Images that have or wait for locks of layers: each may take up a thread.
+    lockers: Semaphore,
 }
 
 impl Registry {
@@ -119,7 +130,7 @@ impl Registry {
     pub fn new(store: ImageStore, settings: RegistrySettings) -> Result<Self, PullError> {
         let clients = Clients::new(&settings)?;
         let turns = Semaphore::new(settings.max_pulls.max(1));
-        Ok(Self(Arc::new(Inner { store, settings, clients, turns })))
+        Ok(Self(Arc::new(Inner { store, settings, clients, turns, lockers: Semaphore::new(LOCKERS) })))
     }
 
     /// Pulls what is missing of an image and files it under its name. Pulls that need the same layer, also those of other

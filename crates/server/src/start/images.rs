@@ -152,10 +152,14 @@ impl Images for MachineImages {
         let (registry, data_dir) = (self.registry.clone(), self.data_dir.clone());
         Box::pin(async move {
             let login = wanted.secret.map(|secret| secret_login(&data_dir, &secret)).transpose();
-            let login = login.map_err(|text| PullFailure { text, temporary: false })?;
+            let login = login.map_err(|text| PullFailure { text, temporary: false, disk_full: false })?;
             let request = PullRequest { reference: wanted.reference, login };
             let pulled = registry.pull(&request, &move |at| progress(at.done, at.total)).await;
-            pulled.map(drop).map_err(|e| PullFailure { text: e.to_string(), temporary: e.is_temporary() })
+            pulled.map(drop).map_err(|e| PullFailure {
+                text: e.to_string(),
+                temporary: e.is_temporary(),
+                disk_full: e.is_disk_full(),
+            })
         })
     }
 

@@ -304,7 +304,9 @@ impl Attempts {
         match (folder.fate(), known.spec) {
             (Ok(Fate::Fresh), Some(spec)) => self.start_locked(&folder, &spec, lock),
             (Ok(Fate::Fresh), None) => {
-                let words = folder.last_words().unwrap_or_else(|| "it said nothing".to_string());
+                let words = folder
+                    .last_words()
+                    .unwrap_or_else(|| "it said nothing, as when it is killed".to_string());
                 let reason = format!("CannotStartContainerError: the supervisor ended at once: {words}");
                 self.never_ran(task, &folder, records::Why::StartFailed, Some(reason));
             }

@@ -48,6 +48,8 @@ pub struct PullFailure {
     pub text: String,
     /// It may go better a little later.
     pub temporary: bool,
+    /// There was no room for it on this machine's disk.
+    pub disk_full: bool,
 }
 
 /// A pull under way. Dropping it ends it.

@@ -24,6 +24,8 @@ impl TempFolder {
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
+        // A machine that is dropped, as by a crash, leaves the control group of its jobs.
+        super::cgroup::remove_alone(&super::cgroup_name(&self.0));
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -27,6 +27,10 @@ use tokio::time::{Instant, sleep};
 const AGAIN: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(15)];
 /// Shortest time between two reports of progress.
 const TELL_EVERY: Duration = Duration::from_secs(5);
+/// How much larger than its transfer an image is taken to be, where room is made for it.
+const UNPACKED: u64 = 4;
+/// Bytes of a transfer after which free space is looked at again.
+const FREE_EVERY: u64 = 16 << 20;
 /// How often it is looked for something to tell: what is over sooner is told at no time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -92,7 +96,9 @@ impl Waiting {
         let (me, key, counted) = (self.clone(), wanted.clone(), meter.clone());
         let handle = self.runtime.spawn(async move {
             let pulled = AssertUnwindSafe(me.pull(&key, &counted)).catch_unwind().await;
-            let panicked = |_| Err(PullFailure { text: "the pull was cut off".into(), temporary: false });
+            let panicked = |_| {
+                Err(PullFailure { text: "the pull was cut off".into(), temporary: false, disk_full: false })
+            };
             me.pulled(&key, pulled.unwrap_or_else(panicked));
         });
         state
@@ -137,7 +143,7 @@ impl Waiting {
     async fn pull(self: &Arc<Self>, wanted: &Wanted, meter: &Arc<Meter>) -> Result<(), PullFailure> {
         for pause in AGAIN {
             match self.pull_once(wanted, meter).await {
-                Err(failure) if failure.temporary => {
+                Err(failure) if failure.temporary || failure.disk_full => {
                     tracing::warn!(
                         image = wanted.reference,
                         error = failure.text,
@@ -156,26 +162,33 @@ impl Waiting {
         meter.total.store(0, Ordering::Relaxed);
         let full = Arc::new(Notify::new());
         let pull = self.images.pull(wanted.clone(), self.watch(meter.clone(), full.clone()));
-        tokio::select! {
+        let total = || meter.total.load(Ordering::Relaxed);
+        let result = tokio::select! {
             result = pull => result,
             () = full.notified() => {
-                let total = meter.total.load(Ordering::Relaxed);
-                let (images, bytes) = (self.images.clone(), total + self.reserve);
-                // The next try finds what this gives back.
-                let _ = tokio::task::spawn_blocking(move || images.make_room(bytes)).await;
-                let text = format!("{}: {} MB to fetch: no space left on device", wanted.reference, disk::megabytes(total));
-                Err(PullFailure { text, temporary: true })
+                let size = disk::megabytes(total());
+                let text = format!("{}: {size} MB to fetch: no space left on device", wanted.reference);
+                Err(PullFailure { text, temporary: true, disk_full: true })
             }
+        };
+        if result.as_ref().is_err_and(|failure| failure.disk_full) {
+            let (images, bytes) =
+                (self.images.clone(), total().saturating_mul(UNPACKED).saturating_add(self.reserve));
+            // The next try finds what this gives back.
+            let _ = tokio::task::spawn_blocking(move || images.make_room(bytes)).await;
         }
+        result
     }
 
-    /// Counts, and looks at the disk as soon as the size is known. Unpacked it is more, how much nobody knows: what
-    /// can't fit even packed is not begun.
+    /// Counts, and looks at the disk as soon as the size is known and now and then. Unpacked it is more, how much nobody
+    /// knows: what can't fit even packed is not begun, and unpacking looks for itself.
     fn watch(&self, meter: Arc<Meter>, full: Arc<Notify>) -> OnProgress {
-        let (data, reserve) = (self.data.clone(), self.reserve);
+        let (data, reserve, looked) = (self.data.clone(), self.reserve, AtomicU64::new(0));
         Arc::new(move |done, total| {
             meter.done.store(done, Ordering::Relaxed);
-            if meter.total.swap(total, Ordering::Relaxed) == 0 && total > 0 {
+            let first = meter.total.swap(total, Ordering::Relaxed) == 0;
+            if total > 0 && (first || done >= looked.load(Ordering::Relaxed).saturating_add(FREE_EVERY)) {
+                looked.store(done, Ordering::Relaxed);
                 let needed = total.saturating_sub(done).saturating_add(reserve);
                 if free(&data).is_some_and(|free| free < needed) {
                     full.notify_one();

@@ -123,7 +123,8 @@ fn nesting_is_bounded() {
 
 fn limited(max_entries: u64, max_bytes: u64) -> (Temp, ImageStore) {
     let temp = Temp::new();
-    let options = ImageOptions { limits: Limits { max_entries, max_bytes }, ..ImageOptions::default() };
+    let options =
+        ImageOptions { limits: Limits { max_entries, max_bytes, keep_free: 0 }, ..ImageOptions::default() };
     let store = ImageStore::open(&temp.join("store"), options).unwrap();
     (temp, store)
 }

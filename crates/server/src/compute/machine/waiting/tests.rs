@@ -80,7 +80,7 @@ async fn gone_on(mailbox: &mut UnboundedReceiver<Errand>) -> (TaskId, Result<(),
 }
 
 fn passing() -> Result<(), PullFailure> {
-    Err(PullFailure { text: "503".into(), temporary: true })
+    Err(PullFailure { text: "503".into(), temporary: true, disk_full: false })
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +138,7 @@ async fn what_passes_is_tried_again_before_it_counts() {
     let text = gone_on(&mut mailbox).await.1.expect_err("given up");
     assert_eq!(&*text, "CannotPullContainerError: Error response from daemon: 503");
     registry.results.lock().expect("results").clear();
-    let refused = Err(PullFailure { text: "denied".into(), temporary: false });
+    let refused = Err(PullFailure { text: "denied".into(), temporary: false, disk_full: false });
     registry.results.lock().expect("results").push(refused);
     waiting.for_image(wanted("a"), task(1));
     assert!(gone_on(&mut mailbox).await.1.expect_err("refused").ends_with("denied"));
