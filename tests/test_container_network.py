@@ -117,7 +117,8 @@ def test_a_job_of_a_task_shows_its_address_too(own):
     job = own.succeed(own.submit(arn))
     shown = [of["taskProperties"][0]["containers"][0]["networkInterfaces"] for of in (job["ecsProperties"], job["attempts"][0])]
     assert shown[0] == shown[1]
-    assert own.log_of(job) == ["ip-" + shown[0][0]["privateIpv4Address"].replace(".", "-")]
+    stream = job["ecsProperties"]["taskProperties"][0]["containers"][0]["logStreamName"]
+    assert own.log(stream) == ["ip-" + shown[0][0]["privateIpv4Address"].replace(".", "-")]
 
 
 def test_jobs_share_no_port_and_reach_the_host_and_each_other(own):
