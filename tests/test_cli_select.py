@@ -1,13 +1,11 @@
 """Selectors of the commands, `cancel` and `terminate` over many jobs, and the question before more than ten."""
 
 import json
-import os
-import pty
 import subprocess
 
 import pytest
 
-from support.server import BINARY
+from support.terminal import Terminal
 from support.wait import until
 
 WAITS = "1000"  # vCPUs that no machine of a test has, so that the job stays RUNNABLE
@@ -109,21 +107,11 @@ def test_cancel_leaves_what_runs(server, stuck):
 
 def answer_on_a_terminal(server, answer, *args):
     """Runs a command whose standard input and error are a terminal, where the answer is typed once it asks."""
-    mine, theirs = pty.openpty()
-    running = subprocess.Popen([BINARY, *args], env=server.environment(), stdin=theirs, stdout=subprocess.PIPE,
-                               stderr=theirs, text=True)
-    os.close(theirs)
-    seen = ""
-    try:
-        while "[y/N]" not in seen:
-            seen += os.read(mine, 1000).decode()
-        os.write(mine, answer.encode())
-        output = running.communicate(timeout=60)[0]
-    finally:
-        running.kill()
-        running.wait()
-        os.close(mine)
-    return running.returncode, output, seen
+    with Terminal(server, *args, stdout=subprocess.PIPE) as terminal:
+        terminal.see(rb"\[y/N\]", "the question")
+        terminal.type(answer.encode())
+        output = terminal.running.communicate(timeout=60)[0].decode()
+    return terminal.running.returncode, output, terminal.seen.decode()
 
 
 def test_more_than_ten_jobs_need_a_yes(server, stuck):

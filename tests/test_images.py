@@ -7,28 +7,11 @@ import platform
 import pytest
 
 from support.hooks import TABLE, Hooks
+from support.pulls import PULL, base, registry, run  # noqa: F401: fixtures
 from support.registry import OCI, Registry, busybox_layer, layer
 from support.wait import until
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
-PULL = {"BATCHYARD_PULL_POLICY": "missing"}
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("registry"))
-    yield registry
-    registry.stop()
-
-
-@pytest.fixture(scope="module")
-def base():
-    return busybox_layer()
-
-
-def run(server, image, *command, **properties):
-    job = server.succeed(server.submit(server.register(list(command), image=image, **properties)))
-    return server.log_of(job)
 
 
 def test_a_jobs_image_is_pulled_and_its_layers_once(registry, base, make_server):

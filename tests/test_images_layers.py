@@ -3,40 +3,19 @@
 import json
 import os
 import platform
-import pty
 import re
 import stat
-import subprocess
 
 import pytest
 
 from support.disk import Disk
-from support.pulls import PULL, nothing_half_made, reason, run, through
-from support.registry import BUSYBOX, Registry, busybox_layer, digest, layer
-from support.registry_proxy import Proxy
-from support.server import BINARY, Server
+from support.pulls import PULL, base, nothing_half_made, proxy, reason, registry, run, through  # noqa: F401: fixtures
+from support.registry import BUSYBOX, digest, layer
+from support.server import Server
+from support.terminal import Terminal
 from support.wait import until
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("registry"))
-    yield registry
-    registry.stop()
-
-
-@pytest.fixture
-def proxy(registry):
-    proxy = Proxy(registry)
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture(scope="module")
-def base():
-    return busybox_layer()
 
 
 def link(target):
@@ -120,21 +99,11 @@ def test_the_terminal_shows_how_far_a_pull_is(proxy, registry, base, make_server
     top = layer({"big": bytes(4_000_000)})
     image, _ = registry.push("shown/tool", "1", [base, top], {"Cmd": ["/bin/sh", "-c", "echo ran"]}, pack=lambda tar: tar, kind="tar")
     proxy.order(digest(top), "gate", 1)
-    ours, theirs = pty.openpty()
-    running = subprocess.Popen([BINARY, "run", through(proxy, registry, image)], env=server.environment(), stdin=theirs, stdout=theirs,
-                               stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    seen = b""
-
-    def see(text):
-        nonlocal seen
-        seen += os.read(ours, 4096)
-        return re.search(text, seen)
-    until(lambda: see(rb"pulling \d+ of \d+ MB"), what="how far it is")
-    proxy.open()
-    until(lambda: see(rb"ran\r\n"), what="the job's line")
-    assert running.wait(10) == 0
-    os.close(ours)
+    with Terminal(server, "run", through(proxy, registry, image)) as terminal:
+        terminal.see(rb"pulling \d+ of \d+ MB", "how far it is")
+        proxy.open()
+        terminal.see(rb"ran\r\n", "the job's line")
+        assert terminal.wait() == 0
 
 
 # -- crashes ----------------------------------------------------------------------------------------------------------

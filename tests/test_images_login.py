@@ -2,19 +2,16 @@
 
 import base64
 import json
-import os
-import pty
 import stat
 import subprocess
 
 import pytest
 
+from support.pulls import PULL
 from support.registry import Registry, busybox_layer
 from support.registry_proxy import Proxy
 from support.server import BINARY
-from support.wait import until
-
-PULL = {"BATCHYARD_PULL_POLICY": "missing"}
+from support.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +64,10 @@ def test_what_is_no_login_is_refused(closed, own_server):
 
 
 def test_a_terminal_does_not_show_the_password(closed, own_server):
-    ours, theirs = pty.openpty()
-    asked = subprocess.Popen([BINARY, "image", "login", closed[0]], env=own_server.environment(), stdin=theirs, stdout=theirs,
-                             stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    seen = b""
-
-    def see(text):
-        nonlocal seen
-        seen += os.read(ours, 4096)
-        return text in seen
-    until(lambda: see(b"User at"), what="the first question")
-    os.write(ours, b"me\n")
-    until(lambda: see(b"Password: "), what="the second question")
-    os.write(ours, b"pass:word\n")
-    until(lambda: see(b"me is logged in"), what="the answer")
-    assert asked.wait(10) == 0 and b"pass:word" not in seen
-    os.close(ours)
+    with Terminal(own_server, "image", "login", closed[0]) as terminal:
+        terminal.see(rb"User at", "the first question")
+        terminal.type(b"me\n")
+        terminal.see(rb"Password: ", "the second question")
+        terminal.type(b"pass:word\n")
+        terminal.see(rb"me is logged in", "the answer")
+        assert terminal.wait() == 0 and b"pass:word" not in terminal.seen

@@ -9,32 +9,13 @@ import subprocess
 
 import pytest
 
-from support.pulls import PREFIX, PULL, nothing_half_made, reason, run, through
+from support.pulls import PREFIX, PULL, base, nothing_half_made, proxy, reason, registry, run, through  # noqa: F401: fixtures
 from support.registry import Registry, busybox_layer, digest, layer
 from support.registry_proxy import Proxy
 from support.wait import until
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT RUN: the images are made for amd64")
 ACCEPT = "application/vnd.oci.image.manifest.v1+json"
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("registry"))
-    yield registry
-    registry.stop()
-
-
-@pytest.fixture
-def proxy(registry):
-    proxy = Proxy(registry)
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture(scope="module")
-def base():
-    return busybox_layer()
 
 
 def test_layers_packed_with_zstd_and_gzip_and_not_at_all(registry, base, make_server):

@@ -1,7 +1,34 @@
-"""Jobs whose images are pulled. Never here: registries (registry, registry_proxy), expectations of one test."""
+"""Jobs whose images are pulled, and fixtures that tests of them import: `registry`, `proxy`, `base`.
+
+Never here: how registries work (registry, registry_proxy), expectations of one test.
+"""
+
+import pytest
+
+from support.registry import Registry, busybox_layer
+from support.registry_proxy import Proxy
 
 PULL = {"BATCHYARD_PULL_POLICY": "missing"}
 PREFIX = "CannotPullContainerError: Error response from daemon: "
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture
+def proxy(registry):
+    proxy = Proxy(registry)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def base():
+    return busybox_layer()
 
 
 def through(proxy, registry, image):
