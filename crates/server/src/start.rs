@@ -112,17 +112,12 @@ fn open_machine(
     data_dir: &Path,
     rows: &OpenRows,
 ) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
-    let options = ImageOptions {
-        allow_host: settings.host_image,
-        reserve: settings.disk_reserve_bytes,
-        ..ImageOptions::default()
-    };
     let rules = images::Rules {
         policy: settings.pull_policy,
         max_bytes: settings.images_max_bytes,
         keep_days: settings.images_keep_days,
     };
-    let store = ImageStore::open(&data_dir.join("images"), options)?;
+    let store = ImageStore::open(&data_dir.join("images"), ImageOptions::of(settings))?;
     let images = Arc::new(images::MachineImages::new(
         store.clone(),
         data_dir,

@@ -209,12 +209,7 @@ pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Resu
     }
     let data_dir = &settings.data_dir;
     let folder = data_dir.join("images");
-    let options = ImageOptions {
-        allow_host: settings.host_image,
-        reserve: settings.disk_reserve_bytes,
-        ..ImageOptions::default()
-    };
-    let store = ImageStore::open(&folder, options).map_err(|e| error(&e))?;
+    let store = ImageStore::open(&folder, ImageOptions::of(settings)).map_err(|e| error(&e))?;
     match &args.command {
         ImageCommand::Import { archive, name } => import(&store, archive, name.as_deref(), console)?,
         ImageCommand::Ls => {

@@ -113,6 +113,11 @@ pub enum ImageError {
     },
 }
 
+/// Whether the system had no room for what was written.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl ImageError {
     /// A [`ImageError::BadArchive`] with this reason.
     pub(super) fn archive(reason: impl Into<String>) -> Self {
@@ -121,8 +126,7 @@ impl ImageError {
 
     /// The disk is full.
     pub fn is_disk_full(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+        matches!(self, Self::Io { source, .. } if is_disk_full(source))
     }
 
     /// A [`ImageError::UnsafeEntry`] for a path that need not be text.

@@ -38,7 +38,7 @@ mod tests;
 
 pub use builtin::TINY_IMAGE;
 pub use config::{ImageConfig, Platform};
-pub use error::ImageError;
+pub use error::{ImageError, is_disk_full};
 pub use fetched::{Fetching, LayerBlob};
 pub use host::{HOST_IMAGE, HostMasks, host_masks};
 pub use prune::{LayersInUse, PruneRule};
@@ -46,6 +46,7 @@ pub use query::{ImageKind, ImageSummary, Removed, ResolvedImage};
 pub use reference::Reference;
 pub use store::{ImageStore, Imported, ImportedImage};
 
+use crate::config::Settings;
 use std::path::PathBuf;
 
 /// Marks an instant at which tests kill the program; nothing otherwise.
@@ -85,6 +86,13 @@ pub struct ImageOptions {
     pub limits: Limits,
     /// Bytes that an image from a registry leaves free on the store's disk.
     pub reserve: u64,
+}
+
+impl ImageOptions {
+    /// As the settings say, the rest as usual.
+    pub fn of(settings: &Settings) -> Self {
+        Self { allow_host: settings.host_image, reserve: settings.disk_reserve_bytes, ..Self::default() }
+    }
 }
 
 impl Default for ImageOptions {

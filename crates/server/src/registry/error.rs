@@ -2,7 +2,7 @@
 //!
 //! Never here: what a job's reason puts before them.
 
-use crate::images::{ImageError, Reference};
+use crate::images::{ImageError, Reference, is_disk_full};
 use oci_client::errors::{OciDistributionError as E, OciErrorCode as Code};
 use std::error::Error as StdError;
 use std::fmt;
@@ -54,9 +54,12 @@ impl PullError {
 
     /// What was fetched of this image could not be written.
     pub(super) fn unwritten(error: &io::Error, image: &Reference) -> Self {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let kind = if full { Kind::DiskFull } else { Kind::Permanent };
-        Self { text: format!("write a layer of {}: {error}", image.familiar()), kind }
+        Self::local(format!("write a layer of {}: {error}", image.familiar()), is_disk_full(error))
+    }
+
+    /// This machine is what failed.
+    fn local(text: String, is_full: bool) -> Self {
+        Self { text, kind: if is_full { Kind::DiskFull } else { Kind::Permanent } }
     }
 
     /// The registry does not allow it.
@@ -198,8 +201,7 @@ impl std::error::Error for PullError {}
 
 impl From<ImageError> for PullError {
     fn from(error: ImageError) -> Self {
-        let kind = if error.is_disk_full() { Kind::DiskFull } else { Kind::Permanent };
-        Self { text: error.to_string(), kind }
+        Self::local(error.to_string(), error.is_disk_full())
     }
 }
 

@@ -62,24 +62,13 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
 /// There is none.
 pub fn runtime(named: Option<&str>) -> anyhow::Result<PathBuf> {
     match named {
-        Some(name) => on_path(name).with_context(|| {
+        Some(name) => program::on_path(name).with_context(|| {
             format!("oci_runtime = {name}: there is no such program; install it, or name another")
         }),
-        None => RUNTIMES.iter().find_map(|name| on_path(name)).context(
+        None => RUNTIMES.iter().find_map(|name| program::on_path(name)).context(
             "driver = oci: neither runc, crun nor youki is on PATH; install one (Debian: `apt-get install runc`)",
         ),
     }
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    if name.starts_with('/') {
-        return Some(PathBuf::from(name)).filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Where administrators' programs are, which the PATH of an ordinary user lacks.
-    let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    let folders = std::env::split_paths(&path).chain(usual);
-    folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The first line of what it says of itself.

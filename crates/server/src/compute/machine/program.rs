@@ -34,6 +34,18 @@ pub fn find(run: &Path) -> io::Result<PathBuf> {
     })
 }
 
+/// A program of this host, by name or by path.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Where administrators' programs are, which the PATH of an ordinary user lacks.
+    let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(usual);
+    folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
 /// Has the program try what this host offers for containers, with writable layers below `folder`. Its output is a line
 /// `key value` each: `yes`, or `no: ` and the reason.
 ///

@@ -2,9 +2,9 @@
 //!
 //! Replaced as a whole, removed as a whole, and nothing outside of it is looked at. Never here: when.
 
+use super::super::program;
 use ipnet::Ipv4Net;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Puts it in place, in one step, whether there was one or not.
@@ -32,7 +32,7 @@ pub fn remove(name: &str) {
 }
 
 fn run(rules: &str) -> io::Result<()> {
-    let program = program().ok_or_else(|| {
+    let program = program::on_path("nft").ok_or_else(|| {
         io::Error::other(
             "network_namespaces needs the program nft; install it (Debian: `apt-get install nftables`)",
         )
@@ -47,10 +47,4 @@ fn run(rules: &str) -> io::Result<()> {
         true => Ok(()),
         false => Err(io::Error::other(format!("nft: {}", String::from_utf8_lossy(&output.stderr).trim()))),
     }
-}
-
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|folder| folder.join("nft")).find(|file| file.is_file())
 }
