@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-from . import exchange, leaks
+from . import dockerd, exchange, leaks
 from .wait import until
 
 REPO = Path(__file__).resolve().parents[2]
@@ -47,6 +47,8 @@ class Server:
         self.settings["BATCHYARD_PULL_POLICY"] = "never"
         if DRIVER == "oci" and OCI_RUNTIME:
             self.settings["BATCHYARD_OCI_RUNTIME"] = OCI_RUNTIME
+        if DRIVER == "docker":
+            self.settings["BATCHYARD_DOCKER_HOST"] = dockerd.shared().host
         self.settings.update(settings or {})
         self.listen = "127.0.0.1:0"
         self.output = []

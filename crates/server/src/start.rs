@@ -9,11 +9,12 @@ mod images;
 
 use crate::api::Service;
 use crate::cli::server::ServerFlags;
+use crate::compute::docker::{Docker, DockerSettings};
 use crate::compute::machine::network::NetworkSettings;
 use crate::compute::machine::users::Users;
 use crate::compute::machine::{Declared, JobDefaults, Machine, MachineSettings};
 use crate::compute::{Compute, Permitted, ReportEnvelope};
-use crate::config::{self, Flags, Settings};
+use crate::config::{self, DriverName, Flags, Settings};
 use crate::core::Core;
 use crate::effects;
 use crate::http::{self, Http};
@@ -75,8 +76,8 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     say("data", &folder.path().display().to_string());
     let listener = http::bind(settings.listen)?;
     let (store, writer, rows) = open_store(folder.path())?;
-    let (machine, reports) = open_machine(&settings, folder.path(), &rows)?;
-    let (core, core_thread, to_do) = start_core(writer, rows, &machine).await?;
+    let (machine, reports) = open_machine(&settings, folder.path(), &rows).await?;
+    let (core, core_thread, to_do) = start_core(writer, rows, machine.as_ref()).await?;
     let service = Arc::new(open_api(&settings, folder.path(), &core, store)?);
     defaults::make(&service).await?;
     tokio::spawn(effects::run(to_do, service.clone(), machine.clone()));
@@ -94,7 +95,7 @@ async fn serve(settings: Settings, given: Option<Credentials>) -> anyhow::Result
     let joined = tokio::task::spawn_blocking(move || core_thread.join()).await?;
     joined.map_err(|_| anyhow::anyhow!("the core ended early"))?;
     reporter.abort();
-    leave(&machine);
+    leave(machine.as_ref());
     Ok(())
 }
 
@@ -107,11 +108,11 @@ fn open_store(data_dir: &Path) -> anyhow::Result<(Store, Writer, OpenRows)> {
 }
 
 /// This machine with its images; attempts of before are found again, strangers' ended.
-fn open_machine(
+async fn open_machine(
     settings: &Settings,
     data_dir: &Path,
     rows: &OpenRows,
-) -> anyhow::Result<(Arc<Machine>, UnboundedReceiver<ReportEnvelope>)> {
+) -> anyhow::Result<(Arc<dyn Compute>, UnboundedReceiver<ReportEnvelope>)> {
     let rules = images::Rules {
         policy: settings.pull_policy,
         max_bytes: settings.images_max_bytes,
@@ -127,22 +128,27 @@ fn open_machine(
     say("images", &images.describe());
     tokio::spawn(images.clone().keep_clean());
     let (reports, from_machine) = mpsc::unbounded_channel();
-    let driver = driver::choose(settings, data_dir)?;
-    let machine = Machine::open(&machine_settings(settings, driver, data_dir)?, images, reports)?;
+    let machine: Arc<dyn Compute> = if settings.driver == DriverName::Docker {
+        let client = driver::docker(settings).await?;
+        Arc::new(Docker::open(docker_settings(settings, data_dir)?, client, images, reports)?)
+    } else {
+        let driver = driver::choose(settings, data_dir)?;
+        Arc::new(Machine::open(&machine_settings(settings, driver, data_dir)?, images, reports)?)
+    };
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
         say("machine", &format!("{}: {vcpus} vCPU and {memory} MiB for jobs", host.instance_id));
     }
     let open: Vec<TaskId> = rows.attempts.iter().map(|a| a.task).collect();
     machine.reconcile(&open).context("the attempts of this machine can't be read")?;
-    Ok((Arc::new(machine), from_machine))
+    Ok((machine, from_machine))
 }
 
 /// The engine over the rows, and the hosts before its first pass.
 async fn start_core(
     writer: Writer,
     rows: OpenRows,
-    machine: &Machine,
+    machine: &dyn Compute,
 ) -> anyhow::Result<(Core, JoinHandle<()>, UnboundedReceiver<Effect>)> {
     let engine = Core::engine(rows);
     engine.check().map_err(|what| {
@@ -173,10 +179,10 @@ fn open_api(settings: &Settings, data_dir: &Path, core: &Core, store: Store) -> 
 }
 
 /// Says what goes on without a server; with nothing left, no cgroup and no bridge is left either.
-fn leave(machine: &Machine) {
+fn leave(machine: &dyn Compute) {
     let running = machine.running().len();
     if running == 0 {
-        machine.remove_shared();
+        machine.leave();
     }
     say("stopped", &format!("{running} jobs keep running; the next start finds them"));
 }
@@ -194,6 +200,21 @@ fn permitted(settings: &Settings) -> Permitted {
         volume_roots: settings.host_volume_roots.clone(),
         devices: settings.allowed_devices.clone(),
     }
+}
+
+fn docker_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<DockerSettings> {
+    let machine = machine_settings(settings, (Driver::Native, Users::default()), data_dir)?;
+    Ok(DockerSettings {
+        data: machine.data,
+        host: settings.docker_host.clone(),
+        declared: machine.declared,
+        pids_max: machine.pids_max,
+        log_cap: machine.log_cap,
+        permitted: machine.permitted,
+        defaults: machine.defaults,
+        policy: settings.pull_policy,
+        logins: RegistrySettings::of(settings, data_dir).logins,
+    })
 }
 
 fn machine_settings(

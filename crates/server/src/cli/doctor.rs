@@ -92,6 +92,7 @@ pub fn examine(data_dir: &Path) -> Vec<Finding> {
     let is_root = user.state == Health::Ok;
     let mut findings = vec![user, doctor_checks::kernel()];
     findings.extend(doctor_checks::supervisor().into_iter().map(|f| if is_root { f } else { as_other(f) }));
+    findings.push(doctor_checks::docker());
     findings.push(doctor_checks::busybox());
     findings.extend(doctor_checks::data_dir(data_dir));
     findings.push(doctor_checks::clock());

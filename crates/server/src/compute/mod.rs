@@ -4,6 +4,7 @@
 //! names its attempt, so a core that crashed between commit and effect simply asks again (invariant 4). Never here:
 //! what a result means (the engine), which rows exist (the store).
 
+pub mod docker;
 pub mod machine;
 pub mod permitted;
 pub mod spec;
@@ -51,4 +52,7 @@ pub trait Compute: Send + Sync {
 
     /// The attempts that were started and have not ended, as far as is known now.
     fn running(&self) -> Vec<TaskId>;
+
+    /// The server stops and nothing runs: what is only there for running attempts goes.
+    fn leave(&self) {}
 }

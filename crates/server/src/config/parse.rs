@@ -97,6 +97,16 @@ pub(super) fn driver(text: &str) -> Result<DriverName, String> {
     word(text, [("native", Native), ("oci", Oci), ("docker", Docker), ("process", Process)])
 }
 
+/// Where a Docker daemon listens.
+pub(super) fn docker_host(text: &str) -> Result<String, String> {
+    let address = ["http://", "tcp://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    match (text.strip_prefix("unix://"), address) {
+        (Some(path), _) if path.starts_with('/') => Ok(text.to_string()),
+        (_, Some(address)) if !address.is_empty() => Ok(text.to_string()),
+        _ => Err("must be unix:///PATH or http://HOST:PORT".to_string()),
+    }
+}
+
 /// A program's name or absolute path.
 pub(super) fn runtime(text: &str) -> Result<Option<String>, String> {
     if text.is_empty() || (text.contains('/') && !text.starts_with('/')) || text.contains('\0') {

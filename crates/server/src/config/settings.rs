@@ -65,6 +65,8 @@ settings! {
     driver: DriverName = DriverName::Native, "native", parse::driver;
     /// The runtime of the driver `oci`, a name on PATH or a path.
     oci_runtime: Option<String> = None, "the first of runc, crun and youki on PATH", parse::runtime;
+    /// Where the daemon of the driver `docker` listens: `unix://PATH` or `http://HOST:PORT`.
+    docker_host: String = "unix:///var/run/docker.sock".into(), "unix:///var/run/docker.sock", parse::docker_host;
     /// Offer the image `host`: this machine's own root as a read-only lower layer, secrets masked.
     host_image: bool = false, "false", parse::switch;
     /// vCPUs that jobs may use on this machine, also more than it has.

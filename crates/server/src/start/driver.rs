@@ -38,9 +38,7 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
             say("driver", &format!("oci: {}, {version}", runtime.display()));
             Driver::Oci(runtime.to_string_lossy().into_owned())
         }
-        DriverName::Docker => {
-            bail!("driver = docker: this version does not have it; use native, oci or process")
-        }
+        DriverName::Docker => bail!("driver = docker: its containers are the daemon's"),
         DriverName::Process => {
             say(
                 "driver",
@@ -54,6 +52,36 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
         }
     };
     Ok((driver, Users::default()))
+}
+
+/// The daemon of the driver `docker`, which is asked at once: a server without it could run no job.
+///
+/// # Errors
+/// It does not answer, or the settings want what it does not do.
+pub async fn docker(settings: &Settings) -> anyhow::Result<bollard::Docker> {
+    if settings.user_namespaces == UserNamespaces::All {
+        bail!(
+            "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
+        );
+    }
+    if settings.network_namespaces != NetworkNamespaces::Off {
+        bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off");
+    }
+    if settings.job_disk_bytes > 0 {
+        bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0");
+    }
+    let connected = crate::compute::docker::connect(&settings.docker_host).await;
+    let (client, version) = connected.map_err(|why| {
+        anyhow::anyhow!("driver = docker: {why}; start the daemon, or set docker_host to where it listens")
+    })?;
+    say("driver", &format!("docker: {version} at {}", settings.docker_host));
+    if !settings.blocked_addresses.is_empty() {
+        say(
+            "warning",
+            "blocked_addresses: not kept from jobs, whose groups are the daemon's; its host must block them",
+        );
+    }
+    Ok(client)
 }
 
 /// The runtime that was named, or the first that there is.

@@ -411,7 +411,7 @@ impl Attempts {
 }
 
 /// The engine's view of an exit record.
-fn translate(exit: Exit) -> TaskExit {
+pub(in crate::compute) fn translate(exit: Exit) -> TaskExit {
     let why = match exit.why {
         records::Why::Exit => Why::Exit,
         records::Why::Timeout => Why::Timeout,

@@ -19,13 +19,13 @@ pub mod users;
 mod attempt;
 mod disk;
 mod disk_limit;
-mod environment;
+pub(super) mod environment;
 mod plain;
 mod prepare;
 mod signal;
 #[rustfmt::skip]
 mod syscalls;
-mod task;
+pub(super) mod task;
 mod tracked;
 mod waiting;
 mod watch;
@@ -36,6 +36,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(super) use attempt::translate;
 pub use host::Declared;
 pub use image::{Claiming, Image, Images, OnProgress, PullFailure, Pulling, Wanted, cannot_pull};
 pub use task::JobDefaults;
@@ -241,6 +242,10 @@ impl Machine {
 }
 
 impl Compute for Machine {
+    fn leave(&self) {
+        self.remove_shared();
+    }
+
     fn hosts(&self) -> Vec<Host> {
         vec![self.host.clone()]
     }
@@ -308,12 +313,12 @@ fn fence(settings: &MachineSettings, program: &Path, cgroup: &str) -> Option<Str
 }
 
 /// Servers over different data folders have cgroups of their own, so that none clears another's.
-fn cgroup_name(data: &Path) -> String {
+pub(super) fn cgroup_name(data: &Path) -> String {
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
     format!("batchyard-{}", to_hex(&digest[..4]))
 }
 
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -153,7 +153,7 @@ pub fn build(
 }
 
 /// The job's command replaces the image's, never its entry point, as ECS has it.
-fn argv(spec: &TaskSpec, image: &Image) -> Result<Vec<String>, String> {
+pub(in crate::compute) fn argv(spec: &TaskSpec, image: &Image) -> Result<Vec<String>, String> {
     let command = if spec.command.is_empty() { &image.cmd } else { &spec.command };
     let argv: Vec<String> = image.entrypoint.iter().chain(command).cloned().collect();
     if argv.is_empty() {
@@ -225,7 +225,7 @@ fn devices(spec: &TaskSpec) -> Vec<Device> {
     spec.devices.iter().map(device).collect()
 }
 
-fn ulimits(spec: &TaskSpec, nofile_hard: u64) -> Vec<Ulimit> {
+pub(in crate::compute) fn ulimits(spec: &TaskSpec, nofile_hard: u64) -> Vec<Ulimit> {
     let number = |n: i64| u64::try_from(n).unwrap_or(u64::MAX);
     let mut limits: Vec<Ulimit> = spec
         .ulimits
