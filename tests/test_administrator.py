@@ -47,6 +47,7 @@ def refused(server, **properties):
 
 def test_what_is_not_allowed_is_refused_at_submit_and_names_the_setting(strict, folders):
     assert "allow_privileged" in refused(strict, privileged=True)
+    assert "allowed_devices" in refused(strict, linuxParameters={"devices": [{"hostPath": "/dev/kmsg"}]})
     for path in (folders["other"], "/", f"{folders['allowed']}/../{folders['other'].name}", f"{folders['allowed']}x"):
         assert "host_volume_roots" in refused(strict, **mounted(path, "/data")), path
 

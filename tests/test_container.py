@@ -1,11 +1,14 @@
 """What members of a container do to the process inside (spec jobs §6.2). Never here: isolation (test_security)."""
 
+import pytest
+
 
 def test_limits_of_the_process(server):
     limits = [{"name": "nofile", "softLimit": 64, "hardLimit": 128}, {"name": "core", "softLimit": 0, "hardLimit": 0}]
     assert server.run_shell("ulimit -Sn; ulimit -Hn; ulimit -Hc", ulimits=limits) == ["64", "128", "0"]
 
 
+@pytest.mark.drivers("native", "oci", "docker")
 def test_shared_memory_tmpfs_and_init(server):
     script = "df -m /dev/shm | tail -1 | awk '{print $2}'; grep ' /t ' /proc/mounts; echo $$"
     shm, tmpfs, pid = server.run_shell(script, linuxParameters={
@@ -35,6 +38,7 @@ def test_the_log_goes_where_the_definition_says(server):
     assert server.log(stream, "mine") == ["there"]
 
 
+@pytest.mark.drivers("native", "oci", "docker")
 def test_a_volume_without_a_path_is_the_attempts_own(server):
     """Empty at the start, shared by its mounts, gone with the attempt."""
     more = {"volumes": [{"name": "v"}], "mountPoints": [

@@ -280,3 +280,16 @@ def test_packets_go_out_under_the_hosts_address(make_server, tmp_path):
         finally:
             host.kill()
             outside.kill()
+
+
+def test_lines_for_a_syslog_leave_by_the_hosts_network(own):
+    """Its address is one of this machine's, whatever network the job has; blocked ones are blocked here, too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(("127.0.0.1", 0))
+        syslog.settimeout(10)
+        options = {"syslog-address": f"udp://127.0.0.1:{syslog.getsockname()[1]}"}
+        own.succeed(own.shell("echo one", logConfiguration={"logDriver": "syslog", "options": options}))
+        assert syslog.recv(1 << 16).decode().endswith("]: one")
+    options = {"syslog-address": "udp://[fd00:ec2::254]:514"}
+    job = own.fail(own.shell("echo one", logConfiguration={"logDriver": "syslog", "options": options}))
+    assert "blocked_addresses" in job["container"]["reason"]

@@ -37,11 +37,11 @@ REFUSED = sorted({
 })
 # What is tried as part of a definition, and what lies below a member that is refused itself.
 PARTS = {
-    "ContainerProperties", "EcsTaskProperties", "LinuxParameters", "LogConfiguration", "TaskContainerProperties", "Volume",
+    "ContainerProperties", "EcsTaskProperties", "LogConfiguration", "TaskContainerProperties", "Volume",
     "RegisterJobDefinitionRequest",
 }
 BELOW = {
-    "Device", "EFSAuthorizationConfig", "EFSVolumeConfiguration", "FirelensConfiguration",
+    "EFSAuthorizationConfig", "EFSVolumeConfiguration", "FirelensConfiguration",
     "S3FilesVolumeConfiguration", "Secret", "TaskContainerDependency",
     "ConsumableResourceProperties", "ConsumableResourceRequirement", "NodeProperties", "NodeRangeProperty",
 } | below(SHAPES["EksProperties"])
@@ -102,12 +102,6 @@ def test_a_refused_member_of_a_request(server, shape, member):
 def test_a_refused_member_of_a_container(server, member):
     """Registered, and refused at submit."""
     refused_at_submit(server, OLD_CONTAINER | {member: NOT_RUN_HERE[member]}, member)
-
-
-@pytest.mark.parametrize("member", refused("LinuxParameters"))
-def test_a_refused_linux_parameter(server, member):
-    value = {member: NOT_RUN_HERE["linuxParameters"][member]}
-    refused_at_submit(server, OLD_CONTAINER | {"linuxParameters": value}, member)
 
 
 @pytest.mark.parametrize("member", refused("LogConfiguration"))

@@ -84,7 +84,6 @@ def test_a_waiting_job_of_ecs_properties_has_awss_shape(server, idle):
 @pytest.mark.parametrize(
     ("container", "task", "words"),
     [
-        ({"stopTimeout": 5}, {}, "stopTimeout"),
         ({"firelensConfiguration": {"type": "fluentd"}}, {}, "firelensConfiguration"),
         ({}, {"pidMode": "host"}, "pidMode"),
         ({"secrets": [{"name": "S", "valueFrom": "v"}]}, {}, "secrets"),

@@ -4,7 +4,7 @@
 //! is asked for (the engine), how it is done (the backends).
 
 use crate::api::Service;
-use crate::api::jobs::{log_target, needs, single, stream_name};
+use crate::api::jobs::{log_options, log_target, needs, single, stream_name};
 use crate::clock;
 use crate::compute::{
     Compute, DeviceSpec, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource,
@@ -46,7 +46,8 @@ async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) 
             Ok(()) => return compute.start(spec),
             Err(text) => format!("CannotCreateContainerError: {text}"),
         },
-        Err(error) => {
+        Err(Unready::NoLogGroup) => NO_LOG_GROUP.to_string(),
+        Err(Unready::Other(error)) => {
             tracing::error!(%error, %task, "a task can't be made from its job");
             "CannotStartContainerError: the server could not read the job; its log says why".to_string()
         }
@@ -61,8 +62,26 @@ async fn begin(service: &Arc<Service>, compute: &dyn Compute, start: StartTask) 
     service.core.report(Report::Exited { task, exit }, Vec::new()).await;
 }
 
+/// Said when a job wants an existing log group, in the words of the ECS agent (spec jobs §1.5).
+const NO_LOG_GROUP: &str = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: \
+     failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.";
+
+/// Why there is no task.
+enum Unready {
+    /// `awslogs-create-group` is false and the group is missing.
+    NoLogGroup,
+    /// Something that the log of the server tells.
+    Other(ApiError),
+}
+
+impl From<ApiError> for Unready {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
 /// The whole task, from the order and the job's row.
-async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiError> {
+async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, Unready> {
     let job = start.job;
     let record = service.readers.read(move |r| r.job_by_id(job)).await?.ok_or_else(ApiError::server)?;
     let detail: JobDetail = serde_json::from_str(&record.body).map_err(|_| ApiError::server())?;
@@ -75,10 +94,12 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
     let platform = crate::api::jobs::requirements::platform(platforms)?;
     let needs = needs(&detail, platform)?;
     let linux = container.linux_parameters.clone().unwrap_or_default();
-    let driver =
-        container.log_configuration.as_ref().and_then(|l| l.log_driver.as_deref()).unwrap_or("awslogs");
-    let log = (driver == "awslogs")
-        .then(|| LogTarget { group, stream: stream_name(&prefix, single.name, &start.task) });
+    let options = log_options::read(container.log_configuration.as_ref())?;
+    if !options.create_group && !service.has_log_group(&group).await? {
+        return Err(Unready::NoLogGroup);
+    }
+    let (stream, first_line) = (stream_name(&prefix, single.name, &start.task), options.first_line);
+    let log = options.sink.is_none().then_some(LogTarget { group, stream, first_line });
     Ok(TaskSpec {
         image: container.image.clone().unwrap_or_default(),
         command: container.command.clone().unwrap_or_default(),
@@ -107,6 +128,7 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, ApiE
             .and_then(|r| r.credentials_parameter.clone()),
         init: linux.init_process_enabled == Some(true),
         log,
+        sink: options.sink,
         start,
     })
 }

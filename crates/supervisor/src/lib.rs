@@ -15,7 +15,10 @@ pub mod exit;
 pub mod format;
 pub mod hooks;
 pub mod log_file;
+pub mod multiline;
+pub mod sink;
 pub mod task;
+pub mod tmpfs;
 
 pub use disk::{Disk, DiskKind};
 pub use exit::{ContainerExit, Exit, Started, Why};

@@ -5,6 +5,7 @@
 
 use crate::disk::Disk;
 use crate::format::{FormatError, Writer, escape_part, from_hex, parse, read, to_hex, unescape_part};
+use crate::sink::Sink;
 use std::net::Ipv4Addr;
 
 /// One attempt of one job on this host.
@@ -133,6 +134,10 @@ pub struct Container {
     pub stop_signal: i32,
     /// The log file to append to, see `log_file`. Empty: output is thrown away.
     pub log: String,
+    /// Where output goes, `log` being the path where that is a file.
+    pub sink: Sink,
+    /// A pattern of the lines that begin an event, see `multiline`. Absent: each line is one.
+    pub first_line: Option<String>,
     /// Bytes after which lines are dropped and counted. 0: no cap.
     pub log_cap: u64,
     /// Free bytes on the log's disk under which lines are dropped and counted.
@@ -167,8 +172,8 @@ pub enum MountKind {
     /// The same below a folder of this host, out of which no symbolic link leads: the folder, and the path as a job
     /// names it, which begins with the folder's.
     BindWithin(String, String),
-    /// An empty folder in memory of at most so many bytes (0: the kernel's default).
-    Tmpfs(u64),
+    /// An empty folder in memory of at most so many bytes (0: the kernel's default), with mount options, see `tmpfs`.
+    Tmpfs(u64, Vec<String>),
     /// An empty read-only file over the target, skipped when the target does not exist (masks secrets).
     Mask,
 }
@@ -271,6 +276,8 @@ impl Container {
         w.put("init", u8::from(self.init));
         w.put("stop_signal", self.stop_signal);
         w.put("log", &self.log);
+        w.put_some("sink", self.sink.encode());
+        w.put_some("first_line", self.first_line.as_ref());
         w.put("log_cap", self.log_cap);
         w.put("disk_floor", self.disk_floor);
     }
@@ -303,6 +310,8 @@ impl Container {
             "init" => self.init = value == "1",
             "stop_signal" => self.stop_signal = parse(key, &value)?,
             "log" => self.log = value,
+            "sink" => self.sink = Sink::decode(&value)?,
+            "first_line" => self.first_line = Some(value),
             "log_cap" => self.log_cap = parse(key, &value)?,
             "disk_floor" => self.disk_floor = parse(key, &value)?,
             _ => {}
@@ -376,14 +385,16 @@ impl OwnFile {
 }
 
 impl Mount {
-    /// `ro|rw` TAB kind TAB target TAB source, the source of a tmpfs being its size.
+    /// `ro|rw` TAB kind TAB target TAB source, the source of a tmpfs being its size and, after a space, its
+    /// options with commas between them.
     fn encode(&self) -> String {
         let (kind, source) = match &self.kind {
             MountKind::Bind(source) => ("bind", source.clone()),
             MountKind::BindWithin(root, source) => {
                 ("bind_within", format!("{}\t{source}", escape_part(root)))
             }
-            MountKind::Tmpfs(size) => ("tmpfs", size.to_string()),
+            MountKind::Tmpfs(size, options) if options.is_empty() => ("tmpfs", size.to_string()),
+            MountKind::Tmpfs(size, options) => ("tmpfs", format!("{size} {}", options.join(","))),
             MountKind::Mask => ("mask", String::new()),
         };
         let mode = if self.readonly { "ro" } else { "rw" };
@@ -402,7 +413,11 @@ impl Mount {
                 let (root, source) = source.split_once('\t').ok_or_else(bad)?;
                 MountKind::BindWithin(unescape_part(root), source.to_string())
             }
-            "tmpfs" => MountKind::Tmpfs(parse("mount", source)?),
+            "tmpfs" => {
+                let (size, options) = source.split_once(' ').unwrap_or((source, ""));
+                let options = options.split(',').filter(|o| !o.is_empty()).map(str::to_string).collect();
+                MountKind::Tmpfs(parse("mount", size)?, options)
+            }
             "mask" => MountKind::Mask,
             _ => return Err(bad()),
         };

@@ -192,7 +192,8 @@ fn a_readonly_root_cannot_be_written_but_its_mounts_can() {
     std::fs::create_dir(&data).unwrap();
     let text = ok(&lab, "touch /x || echo refused; touch /data/y /t/z /dev/shm/s && echo wrote", |c| {
         c.readonly_root = true;
-        let tmpfs = Mount { kind: MountKind::Tmpfs(1 << 20), target: "/t".into(), readonly: false };
+        let tmpfs =
+            Mount { kind: MountKind::Tmpfs(1 << 20, Vec::new()), target: "/t".into(), readonly: false };
         c.mounts = vec![bind(&data, "/data", false), tmpfs];
     });
     assert!(text.contains("refused") && text.contains("wrote"), "{text}");
@@ -213,7 +214,8 @@ fn mounts_come_in_order_and_readonly_is_so_below_too() {
     let script = "touch /data/no || echo ro; touch /data/sub/yes; cat /conf/app.txt; touch /new/x
         cat /etc/secret; ls /private; cat /etc/secret2 2>/dev/null; df -k /data/t | tail -1";
     let text = ok(&lab, script, |c| {
-        let tmpfs = Mount { kind: MountKind::Tmpfs(2 << 20), target: "/new/t".into(), readonly: false };
+        let tmpfs =
+            Mount { kind: MountKind::Tmpfs(2 << 20, Vec::new()), target: "/new/t".into(), readonly: false };
         c.mounts = vec![
             bind(&data, "/data", true),
             bind(&data.join("sub"), "/data/sub", false),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use batchyard_supervisor::format::{FormatError, from_hex, to_hex};
+use batchyard_supervisor::sink::{Sink, Syslog, SyslogFormat};
 use batchyard_supervisor::{
     Container, ContainerExit, Device, Disk, DiskKind, Driver, Exit, IdMap, Mount, MountKind, OwnFile,
     Started, Task, Ulimit, Why, log_file,
@@ -53,7 +54,10 @@ impl Random {
         let kind = match self.next(4) {
             0 => MountKind::Bind(self.text()),
             1 => MountKind::BindWithin(self.text(), self.text()),
-            2 => MountKind::Tmpfs(self.next(u64::MAX)),
+            2 => {
+                let options = self.list(|_| "mode=700".to_string());
+                MountKind::Tmpfs(self.next(u64::MAX), options)
+            }
             _ => MountKind::Mask,
         };
         Mount { kind, target: self.text(), readonly: self.next(2) == 1 }
@@ -88,8 +92,22 @@ impl Random {
             init: self.next(2) == 1,
             stop_signal: 15,
             log: self.text(),
+            sink: self.sink(),
+            first_line: self.maybe(Self::text),
             log_cap: self.next(u64::MAX),
             disk_floor: self.next(u64::MAX),
+        }
+    }
+
+    fn sink(&mut self) -> Sink {
+        match self.next(3) {
+            0 => Sink::Own,
+            1 => Sink::JsonFile { max_bytes: self.next(u64::MAX), files: 3 },
+            _ => {
+                let format = SyslogFormat::NAMES[usize::try_from(self.next(4)).unwrap()].1;
+                let (address, tag) = (self.text(), self.text());
+                Sink::Syslog(Syslog { address, facility: 23, format, tag })
+            }
         }
     }
 

@@ -128,6 +128,16 @@ impl Service {
     }
 
     /// Reads files, so on a thread that may block.
+    /// Whether there is a log group of that name.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn has_log_group(&self, name: &str) -> Result<bool, ApiError> {
+        let (logs, name) = (self.logs.clone(), name.to_string());
+        let found = tokio::task::spawn_blocking(move || logs.has_group(&name));
+        found.await.map_err(|_| ApiError::server())?
+    }
+
     async fn logs(&self, call: Call) -> Result<Bytes, ApiError> {
         let logs = self.logs.clone();
         let answer = tokio::task::spawn_blocking(move || logs.call(call.operation.name(), &call.body));

@@ -187,6 +187,11 @@ impl Job {
         }
     }
 
+    /// The log driver, where that is not the one that makes log streams.
+    pub fn other_log_driver(&self) -> Option<&str> {
+        self.text("/container/logConfiguration/logDriver").filter(|driver| *driver != "awslogs")
+    }
+
     /// Group and stream of each attempt's log in order, the running attempt's last.
     pub fn streams(&self) -> Vec<(String, String)> {
         let group =

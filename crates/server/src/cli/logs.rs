@@ -151,6 +151,9 @@ impl Shown<'_> {
 
 fn no_log(args: &LogsArgs, job: &Job) -> String {
     let id = job.id();
+    if let Some(driver) = job.other_log_driver() {
+        return format!("job {id} has no log here, its log driver is {driver}");
+    }
     match args.attempt {
         Some(n) => format!("job {id} has no log of an attempt {n}; `batchyard show {id}` lists its attempts"),
         None if job.has_ended() => {

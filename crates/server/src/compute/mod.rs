@@ -15,7 +15,9 @@ use batchyard_engine::{Report, TaskId};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use permitted::Permitted;
-pub use spec::{DeviceSpec, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource};
+pub use spec::{
+    DeviceSpec, LogSink, LogTarget, MountSpec, TaskSpec, TmpfsSpec, UlimitSpec, VolumeSource, host_of,
+};
 
 /// Where a backend's reports go. The core commits a report and the stream rows that came with it together.
 pub type Reports = UnboundedSender<ReportEnvelope>;
@@ -44,7 +46,7 @@ pub trait Compute: Send + Sync {
     /// Runs an attempt, unless it runs or ran already; then what is known of it is reported again.
     fn start(&self, task: TaskSpec);
 
-    /// Ends an attempt: its stop signal now, SIGKILL after `grace_s` seconds. One that never began never will.
+    /// Ends an attempt: its stop signal now, SIGKILL after `grace_s` seconds, or its own `stop_timeout_s`. One that never began never will.
     fn stop(&self, task: TaskId, grace_s: u32);
 
     /// Drops what is kept of an attempt whose end is in the rows.

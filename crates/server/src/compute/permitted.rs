@@ -4,7 +4,7 @@
 //! Pure, and lexical: that no symbolic link leads out of a permitted folder is for whoever mounts it. Never here: what
 //! the API forbids.
 
-use super::{TaskSpec, VolumeSource};
+use super::{LogSink, TaskSpec, VolumeSource};
 use batchyard_model::batch::ContainerDetail;
 
 /// The permissions, out of the settings of the same names.
@@ -36,7 +36,9 @@ impl Permitted {
             volumes.filter_map(|v| v.host.as_ref()?.source_path.as_deref()).filter(|p| !p.is_empty());
         let linux = container.linux_parameters.iter().flat_map(|l| l.devices.iter().flatten());
         let devices = linux.filter_map(|d| d.host_path.as_deref());
-        self.check(container.privileged == Some(true), volumes, devices)
+        self.check(container.privileged == Some(true), volumes, devices)?;
+        let options = container.log_configuration.as_ref().and_then(|l| l.options.as_ref());
+        self.check_syslog(options.and_then(|o| o.get("syslog-address")).map(String::as_str))
     }
 
     /// Looks at a task that is to start.
@@ -48,7 +50,24 @@ impl Permitted {
             VolumeSource::Host(path) => Some(path.as_str()),
             VolumeSource::Anonymous(_) => None,
         });
-        self.check(spec.privileged, volumes, spec.devices.iter().map(|d| d.source.as_str()))
+        self.check(spec.privileged, volumes, spec.devices.iter().map(|d| d.source.as_str()))?;
+        self.check_syslog(match &spec.sink {
+            Some(LogSink::Syslog { address, .. }) => Some(address),
+            _ => None,
+        })
+    }
+
+    /// It is this machine that speaks to a syslog, as root: a socket that is none is as good as its folder mounted.
+    fn check_syslog(&self, address: Option<&str>) -> Result<(), String> {
+        let path =
+            address.and_then(|a| a.strip_prefix("unix").and_then(|a| a.split_once("://"))).map(|(_, p)| p);
+        match path.filter(|path| *path != "/dev/log" && self.root_of("/").is_none()) {
+            Some(path) => Err(format!(
+                "a syslog at {path} may not be spoken to on this machine, only at /dev/log; all of its folders would have \
+                 to be allowed (host_volume_roots)"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn check<'a>(
@@ -157,6 +176,14 @@ mod tests {
             mknod: true,
         };
         assert_eq!(said(&|s| s.devices = vec![device("/dev/nvidia0"), device("/dev/fuse")]), "");
+        let syslog = |path: &str| LogSink::Syslog {
+            address: format!("unix://{path}"),
+            facility: 3,
+            format: batchyard_supervisor::sink::SyslogFormat::Local,
+            tag: None,
+        };
+        assert_eq!(said(&|s| s.sink = Some(syslog("/dev/log"))), "");
+        assert!(said(&|s| s.sink = Some(syslog("/data/log"))).contains("host_volume_roots"));
         for path in ["/dev/sda", "/dev/fuse2", "/dev/nvidia/../sda"] {
             assert!(said(&|s| s.devices = vec![device(path)]).contains("allowed_devices"), "{path}");
         }

@@ -4,6 +4,7 @@
 
 use batchyard_engine::StartTask;
 use batchyard_engine::resource::Platform;
+use batchyard_supervisor::sink::SyslogFormat;
 
 /// One attempt to run, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,10 @@ pub struct TaskSpec {
     pub disk_gib: Option<u32>,
     /// `repositoryCredentials.credentialsParameter`: the ARN or name of the secret with the registry's login.
     pub registry_secret: Option<String>,
-    /// Where output goes (driver `awslogs`). Absent: output is thrown away.
+    /// Where output goes (driver `awslogs`).
     pub log: Option<LogTarget>,
+    /// Where it goes with another log driver. Neither: output is thrown away.
+    pub sink: Option<LogSink>,
 }
 
 /// A device of the host.
@@ -124,4 +127,42 @@ pub struct LogTarget {
     pub group: String,
     /// Log stream.
     pub stream: String,
+    /// A pattern of the lines that begin an event. Absent: each line is one.
+    pub first_line: Option<String>,
+}
+
+/// A log driver that is not CloudWatch's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSink {
+    /// `json-file`.
+    JsonFile {
+        /// `max-size`, bytes; 0: none.
+        max_bytes: u64,
+        /// `max-file`.
+        files: u32,
+    },
+    /// `syslog`.
+    Syslog {
+        /// `syslog-address`, with its scheme.
+        address: String,
+        /// `syslog-facility`, its number.
+        facility: u8,
+        /// `syslog-format`.
+        format: SyslogFormat,
+        /// `tag`; by default the beginning of the task's id.
+        tag: Option<String>,
+    },
+}
+
+/// Host and port of a syslog's network address; its usual port when it has none.
+pub fn host_of(place: &str) -> Option<(&str, u16)> {
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') && (!host.contains(':') || host.ends_with(']')) => {
+            (host, port.parse().ok()?)
+        }
+        _ => (place, 514),
+    };
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_:%".contains(&b);
+    (!host.is_empty() && port > 0 && host.len() < 254 && host.bytes().all(fits)).then_some((host, port))
 }

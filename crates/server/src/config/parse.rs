@@ -156,6 +156,18 @@ pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
     Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
 }
 
+/// Names of volumes, separated by commas: what the API lets them be.
+pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+    let fits = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let names = list(text)?;
+    match names.iter().find(|name| !fits(name) || name.len() > 255) {
+        Some(name) => {
+            Err(format!("must be names of letters, digits, hyphens and underscores, and {name:?} is none"))
+        }
+        None => Ok(names),
+    }
+}
+
 /// `name=value` texts separated by commas, in their order.
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |part: String| match part.split_once('=') {

@@ -87,6 +87,8 @@ settings! {
     job_environment: Vec<(String, String)> = Vec::new(), "", parse::pairs;
     /// Folders of this machine that every job gets, as `/host/path=/path/inside`, or `…=/path/inside:ro`.
     job_mounts: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    /// Names of volumes without a path that all jobs share, each a folder `volumes/NAME` of the data folder.
+    shared_volumes: Vec<String> = Vec::new(), "", parse::names;
     /// Jobs in user namespaces, where root is nobody on this machine: `off`, those of `fargate` environments, or `all`.
     user_namespaces: UserNamespaces = UserNamespaces::Fargate, "fargate", parse::user_namespaces;
     /// This machine's id of root in user namespaces, the first of 65,536 that nothing else here may have.
@@ -123,6 +125,8 @@ settings! {
     disk_reserve_bytes: u64 = 256 << 20, "256MiB", parse::size;
     /// Output kept of one attempt; what comes after is dropped and counted. 0: no limit.
     log_cap_bytes: u64 = 1 << 30, "1GiB", parse::size;
+    /// Days after which files of the log driver `json-file` go that nothing was written to. 0: never.
+    json_file_keep_days: u32 = 14, "14", parse::days;
     /// Free space on the data folder's disk under which output is dropped and counted.
     disk_floor_bytes: u64 = 1 << 30, "1GiB", parse::size;
     /// Allow plain HTTP on an address that other machines reach. Signatures protect requests; nothing hides them.

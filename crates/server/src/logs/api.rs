@@ -70,6 +70,14 @@ impl Logs {
         Ok(Self { catalog, writer, events, positions, sweep, tails, data, region, account })
     }
 
+    /// Whether there is a group of that name.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub fn has_group(&self, name: &str) -> Result<bool, ApiError> {
+        Ok(self.catalog.group(name)?.is_some())
+    }
+
     /// Answers an operation by its name, the part of `x-amz-target` behind the dot: JSON in, JSON out.
     ///
     /// # Errors

@@ -67,6 +67,9 @@ pub async fn docker(settings: &Settings) -> anyhow::Result<bollard::Docker> {
     if settings.network_namespaces != NetworkNamespaces::Off {
         bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off");
     }
+    if !settings.shared_volumes.is_empty() {
+        bail!("shared_volumes: the driver docker has none so far; leave it empty");
+    }
     if settings.job_disk_bytes > 0 {
         bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0");
     }

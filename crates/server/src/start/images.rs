@@ -118,7 +118,7 @@ fn host_mounts(data_dir: &Path) -> Vec<Mount> {
     };
     let mount = |kind: MountKind, p: PathBuf, readonly| Mount { kind, target: text(p), readonly };
     let binds = masks.read_only_binds.into_iter().map(bind);
-    let empty = masks.tmpfs.into_iter().map(|p| mount(MountKind::Tmpfs(0), p, false));
+    let empty = masks.tmpfs.into_iter().map(|p| mount(MountKind::Tmpfs(0, Vec::new()), p, false));
     let files = masks.empty_files.into_iter().map(|p| mount(MountKind::Mask, p, true));
     binds.chain(empty).chain(files).collect()
 }

@@ -26,6 +26,51 @@ pub fn since_boot() -> Duration {
     Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
+/// A wall-clock time of UTC as in `2026-11-25T12:00:00.123000000Z`, with nine digits, as Docker writes it.
+pub fn rfc3339(at_ms: i64) -> String {
+    rfc3339_with(at_ms, 9)
+}
+
+/// The same with so many digits of the second's fraction.
+pub fn rfc3339_with(at_ms: i64, digits: usize) -> String {
+    let t = calendar(at_ms, false);
+    let fraction = format!(".{:09}", at_ms.rem_euclid(1000) * 1_000_000);
+    let fraction = if digits == 0 { "" } else { &fraction[..=digits.min(9)] };
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}Z",
+        i64::from(t.tm_year) + 1900,
+        t.tm_mon + 1,
+        t.tm_mday,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec
+    )
+}
+
+/// A wall-clock time of this machine's zone as syslogs have it, `Nov 25 12:00:00`.
+pub fn stamp(at_ms: i64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let t = calendar(at_ms, true);
+    let month = usize::try_from(t.tm_mon).ok().and_then(|m| MONTHS.get(m)).unwrap_or(&"Jan");
+    format!("{month} {:2} {:02}:{:02}:{:02}", t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec)
+}
+
+fn calendar(at_ms: i64, local: bool) -> libc::tm {
+    let seconds = at_ms.div_euclid(1000);
+    // SAFETY: all-zero bytes are a `tm`.
+    let mut t: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both only read the number and write the structure, which lives across the call.
+    unsafe {
+        if local {
+            libc::localtime_r(&raw const seconds, &raw mut t);
+        } else {
+            libc::gmtime_r(&raw const seconds, &raw mut t);
+        }
+    }
+    t
+}
+
 /// A descriptor that becomes readable at a moment of the boot clock.
 pub struct Alarm {
     fd: OwnedFd,

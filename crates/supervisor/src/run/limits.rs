@@ -172,8 +172,14 @@ impl Limits {
             };
         };
         write(&folder.join("memory.limit_in_bytes"), bytes)?;
+        if let Some(swappiness) = c.swappiness {
+            write(&folder.join("memory.swappiness"), swappiness)?;
+        }
         let with_swap = folder.join("memory.memsw.limit_in_bytes");
-        if with_swap.exists() { write(&with_swap, bytes) } else { Ok(()) }
+        if with_swap.exists() {
+            return write(&with_swap, bytes.saturating_add(swap_bytes(c)));
+        }
+        no_swap_accounting(c)
     }
 
     fn write_cpu(&self, c: &Container) -> Result<(), Fail> {
@@ -195,12 +201,12 @@ impl Limits {
         Ok(())
     }
 
-    /// Lets in the harmless devices and those that a bind names; everything when privileged.
+    /// Lets in the harmless devices and those that were asked for; everything when privileged.
     fn fence_devices(&mut self, c: &Container) -> Result<(), Fail> {
         if c.privileged {
             return Ok(());
         }
-        let rules = devices::allowed(c);
+        let rules = devices::allowed(c)?;
         if let Some(folder) = self.v1("devices") {
             write(&folder.join("devices.deny"), "a")?;
             for rule in &rules {
@@ -258,8 +264,14 @@ impl Limits {
         }
         let Some(v2) = &self.v2 else { return Ok(()) };
         if let (Some(bytes), Some(max)) = (self.memory, self.v2_has("memory.max")) {
-            if let Some(swap) = self.v2_has("memory.swap.max") {
-                write(&swap, 0)?;
+            match self.v2_has("memory.swap.max") {
+                Some(swap) => write(&swap, swap_bytes(c))?,
+                None => no_swap_accounting(c)?,
+            }
+            if let Some(swappiness) = c.swappiness {
+                return Err(Fail::runtime(format_args!(
+                    "set swappiness to {swappiness}: this host's control groups are of version 2, which has no swappiness"
+                )));
             }
             if let Some(group) = self.v2_has("memory.oom.group") {
                 write(&group, 1)?;
@@ -332,6 +344,22 @@ impl Limits {
             eprintln!("remove cgroups: {e}");
         }
     }
+}
+
+/// Swap beyond the memory limit.
+fn swap_bytes(c: &Container) -> u64 {
+    c.swap_bytes.unwrap_or(0)
+}
+
+/// Where swap is not counted it can't be limited: a job that was promised none does without the promise, as with Docker,
+/// one that asks for a limit is not run without it.
+fn no_swap_accounting(c: &Container) -> Result<(), Fail> {
+    if swap_bytes(c) == 0 {
+        return Ok(());
+    }
+    Err(Fail::runtime(
+        "a swap limit was asked for and this host does not count swap: boot it with swapaccount=1",
+    ))
 }
 
 /// The container's weight as version 1 takes it.

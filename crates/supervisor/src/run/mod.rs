@@ -11,9 +11,11 @@ mod disk;
 mod fail;
 pub mod fence;
 mod folder;
+mod json_file;
 mod keeper;
 mod launch;
 mod limits;
+mod lines;
 pub mod netns;
 pub mod oci;
 mod output;
@@ -21,7 +23,9 @@ pub mod probe;
 mod process;
 mod pump;
 mod scratch;
+mod sink;
 mod sys;
+mod syslog;
 mod userns;
 mod watch;
 
@@ -30,10 +34,10 @@ use batchyard_supervisor::{Container, ContainerExit, Disk, DiskKind, Driver, Exi
 use fail::{During, Fail};
 use folder::Folder;
 use limits::Limits;
-use output::Log;
 use pump::Pump;
 use rustix::fd::OwnedFd;
 use rustix::process::WaitStatus;
+use sink::Output;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -117,20 +121,24 @@ fn run_container(
     signals: OwnedFd,
     control: Option<OwnedFd>,
 ) -> Result<Exit, Fail> {
+    let first = sink::first_line(container)?;
     disk::limit(container)?;
     scratch::prepare(&container.scratch)
         .during(format_args!("prepare scratch folder {}", container.scratch))?;
     let mut limits = limits_of(task, container)?;
-    let log = Log::open(&container.log, container.log_cap, container.disk_floor);
-    if task.address.is_some() {
-        // This process first: whoever makes the container, and whatever its users are, it is born there.
-        netns::enter().inspect_err(|_| limits.remove())?;
-    }
+    let log = Output::open(container);
+    // This process first: whoever makes the container, and whatever its users are, it is born there.
+    let home = task.address.map(|_| netns::enter()).transpose().inspect_err(|_| limits.remove())?;
     point("supervisor.before_clone");
-    let ended = launch::launch(task, container, &mut limits).and_then(|(started, output)| {
+    let fenced = devices::check(container, limits.devices_fenced);
+    let launched = fenced.and_then(|()| launch::launch(task, container, &mut limits));
+    if let Some(home) = home {
+        netns::leave(&home);
+    }
+    let ended = launched.and_then(|(started, output)| {
         point("supervisor.after_clone");
         let watch = Watch::new(folder, task, container, &limits, signals, control)?;
-        let pump = Pump::start(output.out, output.err, log)?;
+        let pump = Pump::start(output.out, output.err, log, first)?;
         Ok((watch.follow(started), pump))
     });
     let (ended, dropped) = match ended {

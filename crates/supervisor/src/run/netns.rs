@@ -6,6 +6,8 @@
 
 use super::fail::{During, Fail};
 use super::sys;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -25,9 +27,19 @@ pub fn hold() -> ExitCode {
     }
 }
 
-/// Moves this process, and what it starts from here on, into the namespace that it got as standard output.
-pub fn enter() -> Result<(), Fail> {
+/// Moves this process, and what it starts from here on, into the namespace that it got as standard output; answers with
+/// the one where it was.
+pub fn enter() -> Result<OwnedFd, Fail> {
     let during = format_args!("join the network namespace");
+    let home = open("/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).during(during)?;
     move_into_link_name_space(stdout(), Some(LinkNameSpaceType::Network)).during(during)?;
-    dup2_stdout(stderr()).during(during)
+    dup2_stdout(stderr()).during(during)?;
+    Ok(home)
+}
+
+/// Moves this process back, so that what it sends itself (lines to a syslog) goes by the host's network.
+pub fn leave(home: &OwnedFd) {
+    if let Err(e) = move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network)) {
+        eprintln!("return to the host's network: {e}");
+    }
 }

@@ -1,10 +1,10 @@
-//! The container's output: from its two pipes, line by line, into the log file.
+//! The log file of a container's output.
 //!
 //! The job is never blocked: what cannot be written is dropped and counted, and a record says so. Never here: the
-//! layout of records (`log_file` of the library), the pipes' polling (the watch).
+//! layout of records (`log_file` of the library), where lines come from (`lines`), other ways for them (`sink`).
 
 use super::clock;
-use batchyard_supervisor::log_file::{MAGIC, MAX_TEXT, first, push_record};
+use batchyard_supervisor::log_file::{MAGIC, Record, first, push_record};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -13,16 +13,47 @@ use std::time::Duration;
 /// How long the free space of the disk is believed.
 const SPACE_CHECK: Duration = Duration::from_secs(1);
 
+/// Whether a disk has room for more of a log.
+pub struct Room {
+    floor: u64,
+    /// The last answer, and when it was given.
+    last: (bool, Duration),
+}
+
+impl Room {
+    /// A disk of which so many bytes stay free; 0: all of it may be filled.
+    pub fn new(floor: u64) -> Self {
+        Self { floor, last: (true, Duration::ZERO) }
+    }
+
+    /// Whether the file's disk is above its floor, asked at most once a second.
+    pub fn is_left(&mut self, file: impl AsFd) -> bool {
+        let now = clock::since_boot();
+        if self.floor > 0 && (self.last.1.is_zero() || now.saturating_sub(self.last.1) >= SPACE_CHECK) {
+            let free = rustix::fs::fstatvfs(file).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize));
+            self.last = (free >= self.floor, now);
+        }
+        self.last.0
+    }
+}
+
+/// The records in a buffer of whole ones.
+pub fn records(mut bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let record = first(bytes)?;
+        bytes = &bytes[record.size..];
+        Some(record)
+    })
+}
+
 /// Where lines go.
 pub struct Log {
     /// The file and its size up to the last whole record. Absent: output is thrown away, as asked.
     file: Option<(OwnedFd, u64)>,
     cap: u64,
-    floor: u64,
     /// The cap was reached.
     capped: bool,
-    /// Whether the disk had room, and when that was asked.
-    room: (bool, Duration),
+    room: Room,
     /// Lines dropped since the last record that said so.
     unsaid: u64,
     dropped: u64,
@@ -37,8 +68,7 @@ impl Log {
             eprintln!("open the log file {path}: {e}");
             None
         });
-        let room = (true, Duration::ZERO);
-        Self { file, cap, floor, capped: false, room, unsaid: 0, dropped: 0, why: "" }
+        Self { file, cap, capped: false, room: Room::new(floor), unsaid: 0, dropped: 0, why: "" }
     }
 
     /// Lines dropped so far.
@@ -47,7 +77,7 @@ impl Log {
     }
 
     /// Appends records that are already encoded and hold `lines` lines.
-    fn append(&mut self, records: &[u8], lines: u64) {
+    pub fn append(&mut self, records: &[u8], lines: u64) {
         if self.file.is_none() || lines == 0 {
             return;
         }
@@ -86,15 +116,8 @@ impl Log {
         (&records[..end], fitting)
     }
 
-    /// Whether the disk is above its floor, asked at most once a second.
     fn has_room(&mut self) -> bool {
-        let Some((file, _)) = &self.file else { return true };
-        let now = clock::since_boot();
-        if self.floor > 0 && (self.room.1.is_zero() || now.saturating_sub(self.room.1) >= SPACE_CHECK) {
-            let free = rustix::fs::fstatvfs(file).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize));
-            self.room = (free >= self.floor, now);
-        }
-        self.room.0
+        self.file.as_ref().is_none_or(|(file, _)| self.room.is_left(file))
     }
 
     fn drop_lines(&mut self, lines: u64, why: &'static str) {
@@ -157,64 +180,4 @@ fn open_file(path: &str) -> Result<(OwnedFd, u64), Errno> {
         rustix::io::write(&file, &MAGIC)?;
     }
     Ok((file, size.max(MAGIC.len() as u64)))
-}
-
-/// One pipe's lines. A line is kept until its newline, its greatest length, or the end.
-#[derive(Default)]
-pub struct Lines {
-    partial: Vec<u8>,
-}
-
-impl Lines {
-    /// Reads what the pipe holds now into the log. False at the pipe's end.
-    pub fn pump(&mut self, pipe: impl AsFd, log: &mut Log, buffer: &mut [u8]) -> bool {
-        match rustix::io::read(pipe, &mut *buffer) {
-            Ok(0) => false,
-            Ok(n) => {
-                self.take(&buffer[..n], log);
-                true
-            }
-            Err(Errno::AGAIN | Errno::INTR) => true,
-            Err(e) => {
-                eprintln!("read the container's output: {e}");
-                false
-            }
-        }
-    }
-
-    /// Takes bytes that came out of the pipe.
-    pub fn take(&mut self, bytes: &[u8], log: &mut Log) {
-        let now = clock::wall_ms();
-        let mut records = Vec::with_capacity(bytes.len() + 64);
-        let mut lines = 0;
-        let mut pieces = bytes.split(|b| *b == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            let mut rest = piece;
-            while self.partial.len() + rest.len() > MAX_TEXT {
-                let (head, tail) = rest.split_at(MAX_TEXT - self.partial.len());
-                self.partial.extend_from_slice(head);
-                push_record(&mut records, now, &self.partial);
-                lines += 1;
-                self.partial.clear();
-                rest = tail;
-            }
-            self.partial.extend_from_slice(rest);
-            if pieces.peek().is_some() {
-                push_record(&mut records, now, &self.partial);
-                lines += 1;
-                self.partial.clear();
-            }
-        }
-        log.append(&records, lines);
-    }
-
-    /// Writes a last line that has no newline.
-    pub fn finish(&mut self, log: &mut Log) {
-        if !self.partial.is_empty() {
-            let mut record = Vec::new();
-            push_record(&mut record, clock::wall_ms(), &self.partial);
-            self.partial.clear();
-            log.append(&record, 1);
-        }
-    }
 }

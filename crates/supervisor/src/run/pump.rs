@@ -6,7 +6,9 @@
 //! Never here: the layout of the log (`output`), the container's end (the watch).
 
 use super::fail::{During, Fail};
-use super::output::{Lines, Log};
+use super::lines::Lines;
+use super::sink::Output;
+use batchyard_supervisor::multiline::FirstLine;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -25,7 +27,7 @@ const PATIENCE_S: i64 = 30;
 
 /// The running thread.
 pub struct Pump {
-    thread: JoinHandle<Log>,
+    thread: JoinHandle<Output>,
     /// Closing it tells the thread that the container has ended.
     finish: OwnedFd,
     /// Closed by the thread's end.
@@ -34,12 +36,16 @@ pub struct Pump {
 
 impl Pump {
     /// Starts carrying.
-    pub fn start(out: OwnedFd, err: OwnedFd, log: Log) -> Result<Self, Fail> {
+    pub fn start(out: OwnedFd, err: OwnedFd, log: Output, first: Option<FirstLine>) -> Result<Self, Fail> {
         let (ended, finish) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
         let (done, guard) = pipe_with(PipeFlags::CLOEXEC).during("make a pipe")?;
         let carry = move || {
             let _guard = guard;
-            carry([(Some(out), Lines::default()), (Some(err), Lines::default())], &ended, log)
+            carry(
+                [(Some(out), Lines::new(false, first.clone())), (Some(err), Lines::new(true, first))],
+                &ended,
+                log,
+            )
         };
         let thread = Builder::new().stack_size(STACK).spawn(carry);
         let thread = thread.map_err(|e| Fail::daemon(format_args!("start the log's thread: {e}")))?;
@@ -48,7 +54,7 @@ impl Pump {
 
     /// Waits until all output is in the log. Nothing when a pipe can't be read even now, which only a process outside
     /// of the container can bring about: then its last lines are given up.
-    pub fn finish(self) -> Option<Log> {
+    pub fn finish(self) -> Option<Output> {
         drop(self.finish);
         let patience = Timespec { tv_sec: PATIENCE_S, tv_nsec: 0 };
         loop {
@@ -66,7 +72,7 @@ impl Pump {
 
 type Pipe = (Option<OwnedFd>, Lines);
 
-fn carry(mut pipes: [Pipe; 2], ended: &OwnedFd, mut log: Log) -> Log {
+fn carry(mut pipes: [Pipe; 2], ended: &OwnedFd, mut log: Output) -> Output {
     let mut buffer = vec![0; BUFFER];
     while pipes.iter().any(|(pipe, _)| pipe.is_some()) {
         let (over, ready) = wait(ended, &pipes);
@@ -77,6 +83,7 @@ fn carry(mut pipes: [Pipe; 2], ended: &OwnedFd, mut log: Log) -> Log {
             if ready && pipe.as_ref().is_some_and(|p| !lines.pump(p, &mut log, &mut buffer)) {
                 *pipe = None;
             }
+            lines.ring(&mut log);
         }
     }
     for (pipe, lines) in &mut pipes {
@@ -89,7 +96,9 @@ fn carry(mut pipes: [Pipe; 2], ended: &OwnedFd, mut log: Log) -> Log {
 fn wait(ended: &OwnedFd, pipes: &[Pipe; 2]) -> (bool, [bool; 2]) {
     let mut fds = vec![PollFd::new(ended, PollFlags::IN)];
     fds.extend(pipes.iter().filter_map(|(pipe, _)| pipe.as_ref()).map(|fd| PollFd::new(fd, PollFlags::IN)));
-    if poll(&mut fds, None).is_err() {
+    let patience = pipes.iter().filter_map(|(_, lines)| lines.patience()).min();
+    let patience = patience.and_then(|left| Timespec::try_from(left).ok());
+    if poll(&mut fds, patience.as_ref()).is_err() {
         return (false, [false; 2]);
     }
     let mut hit = fds.iter().map(|f| !f.revents().is_empty());
@@ -99,7 +108,7 @@ fn wait(ended: &OwnedFd, pipes: &[Pipe; 2]) -> (bool, [bool; 2]) {
 }
 
 /// Reads what is left in a pipe whose writers are dead.
-fn drain(pipe: Option<OwnedFd>, lines: &mut Lines, log: &mut Log, buffer: &mut [u8]) {
+fn drain(pipe: Option<OwnedFd>, lines: &mut Lines, log: &mut Output, buffer: &mut [u8]) {
     if let Some(pipe) = pipe {
         let mut left = MAX_DRAIN;
         loop {

@@ -221,6 +221,17 @@ pub fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, set: u64) -> Result<()
     Ok(())
 }
 
+/// Sets how the mount that `fd` is the root of spreads (`MS_SHARED`, …).
+pub fn mount_propagation(fd: BorrowedFd<'_>, propagation: u64) -> Result<()> {
+    let attr = MountAttr { propagation, ..MountAttr::default() };
+    // SAFETY: the path is an empty C string, `attr` lives across the call and its size is passed.
+    check(unsafe {
+        let flags = libc::AT_EMPTY_PATH;
+        libc::syscall(442, fd.as_raw_fd(), c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>())
+    })?;
+    Ok(())
+}
+
 /// Shows the owners of the files in the mount that `fd` is the root of through the maps of a user namespace.
 pub fn mount_idmap(fd: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>) -> Result<()> {
     const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;

@@ -106,7 +106,9 @@ fn nul(member: &str) -> ApiError {
 
 fn check_paths(container: &ContainerProperties, at: &str) -> Result<(), ApiError> {
     let has_nul = |path: Option<&String>| path.is_some_and(|p| p.contains('\0'));
-    let tmpfs = container.linux_parameters.as_ref().and_then(|l| l.tmpfs.as_deref()).unwrap_or_default();
+    let linux = container.linux_parameters.as_ref();
+    let tmpfs = linux.and_then(|l| l.tmpfs.as_deref()).unwrap_or_default();
+    let devices = linux.and_then(|l| l.devices.as_deref()).unwrap_or_default();
     let mut volumes = container.volumes.iter().flatten();
     let mut mounts = container.mount_points.iter().flatten();
     let found = [
@@ -116,6 +118,8 @@ fn check_paths(container: &ContainerProperties, at: &str) -> Result<(), ApiError
         ),
         (mounts.any(|m| has_nul(m.container_path.as_ref())), "mountPoints.containerPath"),
         (tmpfs.iter().any(|t| has_nul(t.container_path.as_ref())), "linuxParameters.tmpfs.containerPath"),
+        (devices.iter().any(|d| has_nul(d.host_path.as_ref())), "linuxParameters.devices.hostPath"),
+        (devices.iter().any(|d| has_nul(d.container_path.as_ref())), "linuxParameters.devices.containerPath"),
     ];
     match found.iter().find(|(bad, _)| *bad) {
         Some((_, member)) => Err(nul(&format!("{at}.{member}"))),

@@ -67,6 +67,18 @@ fn check_linux(linux: Option<&LinuxParameters>) -> Result<(), ApiError> {
             return Err(ApiError::wrapped(format!("linuxParameters.{member} must be {bounds}, got {value}")));
         }
     }
+    for device in linux.devices.iter().flatten() {
+        let source = device.host_path.as_deref().unwrap_or_default();
+        let target = device.container_path.as_deref().filter(|p| !p.is_empty()).unwrap_or(source);
+        if !source.starts_with('/') || !target.starts_with('/') {
+            return Err(ApiError::wrapped(format!(
+                "linuxParameters.devices needs an absolute hostPath and containerPath, got {source:?} and {target:?}"
+            )));
+        }
+        for permission in device.permissions.iter().flatten() {
+            one_of(permission, &["READ", "WRITE", "MKNOD"], "linuxParameters.devices.permissions")?;
+        }
+    }
     for tmpfs in linux.tmpfs.iter().flatten() {
         let path = tmpfs.container_path.as_deref().unwrap_or_default();
         let size = tmpfs.size.unwrap_or_default();

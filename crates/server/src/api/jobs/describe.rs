@@ -1,7 +1,7 @@
 //! DescribeJobs in AWS's shape for every state (spec jobs §1.3). Never here: anything but reading.
 
 use super::ecs::UNNAMED;
-use super::{log_target, single, stream_name};
+use super::{has_stream, log_target, single, stream_name};
 use crate::api::service::{EnvironmentName, Service};
 use crate::error::ApiError;
 use crate::store::{JobRecord, Reader, TagOwner};
@@ -66,11 +66,12 @@ impl Service {
         detail.is_cancelled = hot.cancelled.then_some(true);
         detail.is_terminated = hot.terminated.is_some().then_some(true);
         let (_, prefix) = log_target(&detail);
+        let prefix = has_stream(&detail).then_some(prefix);
         let name = single(&detail).map_or_else(|| UNNAMED.to_string(), |s| s.name.to_string());
         let mut attempts = Vec::new();
         for attempt in &record.attempts {
             let environment = self.environment_name(attempt.environment).await?;
-            let shown = self.attempt_container(attempt, &environment, &prefix, &name);
+            let shown = self.attempt_container(attempt, &environment, prefix.as_deref(), &name);
             if attempt.attempt == hot.attempts && hot.status != JobStatus::Runnable {
                 show_current(&mut detail, &shown);
             }
@@ -88,7 +89,7 @@ impl Service {
         &self,
         attempt: &AttemptRow,
         environment: &EnvironmentName,
-        prefix: &str,
+        prefix: Option<&str>,
         name: &str,
     ) -> AttemptContainerDetail {
         let (region, account) = (&self.region, &self.account);
@@ -96,7 +97,9 @@ impl Service {
         let result = attempt.containers.first();
         AttemptContainerDetail {
             exit_code: result.and_then(|c| c.exit_code),
-            log_stream_name: attempt.started_ms.map(|_| stream_name(prefix, name, &attempt.task)),
+            log_stream_name: prefix
+                .filter(|_| attempt.started_ms.is_some())
+                .map(|prefix| stream_name(prefix, name, &attempt.task)),
             network_interfaces: Some(attempt.address.into_iter().map(interface).collect()),
             reason: result.and_then(|c| c.reason.as_deref()).map(str::to_string),
             task_arn: Some(ecs_task(region, account, &environment.cluster, TaskId::from_u128(task))),

@@ -11,6 +11,7 @@ pub mod ecs;
 mod fargate;
 mod list;
 mod list_token;
+pub mod log_options;
 pub mod merge;
 mod merge_ecs;
 mod objection;
@@ -44,6 +45,12 @@ pub fn log_target(detail: &batchyard_model::batch::JobDetail) -> (String, String
 
 /// The log group of jobs that name none.
 pub const DEFAULT_GROUP: &str = "/aws/batch/job";
+
+/// Whether output goes to a log stream: the log driver is `awslogs`, which it is when none is named.
+pub fn has_stream(detail: &batchyard_model::batch::JobDetail) -> bool {
+    let driver = single(detail).and_then(|s| s.container.log_configuration.as_ref()?.log_driver.clone());
+    driver.is_none_or(|driver| driver == "awslogs")
+}
 
 /// The name of a container's log stream.
 pub fn stream_name(prefix: &str, container: &str, task: &batchyard_engine::TaskId) -> String {

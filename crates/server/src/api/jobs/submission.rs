@@ -2,6 +2,7 @@
 //!
 //! Never here: looking up queues and definitions, and the container's own merging (`merge`, `merge_ecs`).
 
+use super::log_options;
 use super::{merge, merge_ecs, requirements, single, unbuilt};
 use crate::api::input::{check_tags, required};
 use crate::api::job_definitions::{check_priority, check_retry, check_timeout, shown_retry};
@@ -93,6 +94,7 @@ pub fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<Merge
     let single = single(&detail).ok_or_else(ApiError::server)?;
     unbuilt::refuse(&single.container, needs)?;
     check_log_group(&single.container)?;
+    log_options::read(single.container.log_configuration.as_ref())?;
     Ok(Merged { detail, needs, platform })
 }
 

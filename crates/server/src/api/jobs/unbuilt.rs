@@ -2,18 +2,11 @@
 //!
 //! A line here goes when the thing is built. Never here: what the API itself forbids (`requirements`).
 
+use super::log_options;
 use crate::api::job_definitions::has_consumables;
 use crate::error::ApiError;
 use batchyard_engine::resource::Needs;
 use batchyard_model::batch::*;
-
-/// Seconds between SIGTERM and SIGKILL of every container here, ECS's default.
-const STOP_TIMEOUT: i32 = 30;
-/// Options of the log driver `awslogs` that are honoured. A group is always made when it is missing.
-const LOG_OPTIONS: [&str; 4] =
-    ["awslogs-group", "awslogs-stream-prefix", "awslogs-create-group", "awslogs-region"];
-/// What every tmpfs is here, and whether it may be written.
-const TMPFS_OPTIONS: [&str; 6] = ["ro", "rw", "nosuid", "nodev", "noexec", "defaults"];
 
 /// Refuses a definition of a kind that this version keeps and can't run.
 pub fn refuse_definition(definition: &JobDefinition) -> Result<(), ApiError> {
@@ -53,10 +46,6 @@ pub fn refuse_task(task: &EcsTaskDetails) -> Result<(), ApiError> {
         (shared(&task.ipc_mode), "ipcMode other than task"),
         (shared(&task.pid_mode), "pidMode other than task"),
         (containers.iter().any(firelens), "firelensConfiguration"),
-        (
-            containers.iter().any(|c| c.stop_timeout.is_some_and(|t| t != STOP_TIMEOUT)),
-            "stopTimeout other than 30",
-        ),
     ];
     first(&unbuilt).map_or(Ok(()), |what| Err(refusal(&what)))
 }
@@ -90,26 +79,21 @@ fn resources(container: &ContainerDetail, needs: Needs) -> Option<String> {
 }
 
 fn linux(linux: &LinuxParameters) -> Option<String> {
-    let options = linux.tmpfs.iter().flatten().filter_map(|t| t.mount_options.as_ref()).flatten();
-    let strange = options.into_iter().find(|o| !TMPFS_OPTIONS.contains(&o.as_str()));
-    let unbuilt = [
-        (linux.devices.as_ref().is_some_and(|d| !d.is_empty()), "linuxParameters.devices"),
-        (linux.max_swap.is_some(), "linuxParameters.maxSwap"),
-        (linux.swappiness.is_some(), "linuxParameters.swappiness"),
-    ];
-    first(&unbuilt).or_else(|| Some(format!("the tmpfs mount option {}", strange?)))
+    let mut options = linux.tmpfs.iter().flatten().filter_map(|t| t.mount_options.as_ref()).flatten();
+    let why = options.find_map(|option| batchyard_supervisor::tmpfs::check(option).err())?;
+    Some(format!("linuxParameters.tmpfs.mountOptions ({why})"))
 }
 
 fn logs(log: &LogConfiguration) -> Option<String> {
     let driver = log.log_driver.as_deref().unwrap_or_default();
-    if driver != "awslogs" {
+    let Some(known) = log_options::known(driver) else {
         return Some(format!("the log driver {driver}"));
-    }
+    };
     if log.secret_options.as_ref().is_some_and(|s| !s.is_empty()) {
         return Some("logConfiguration.secretOptions".to_string());
     }
     let options = log.options.as_ref()?;
-    let strange = options.keys().find(|k| !LOG_OPTIONS.contains(&k.as_str()))?;
+    let strange = options.keys().find(|k| !known.contains(&k.as_str()))?;
     Some(format!("the log option {strange}"))
 }
 
@@ -137,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn tasks_run_alone_and_with_the_usual_stop() {
+    fn tasks_run_alone() {
         let text = |task: serde_json::Value| {
             let task: EcsTaskDetails = serde_json::from_value(task).unwrap();
             refuse_task(&task).map_or_else(|e| e.message, |()| "fine".to_string())
         };
-        let plain = serde_json::json!({"containers": [{"image": "i", "stopTimeout": 30, "startTimeout": 5}],
+        let plain = serde_json::json!({"containers": [{"image": "i", "stopTimeout": 31, "startTimeout": 5}],
             "ipcMode": "task", "pidMode": "task"});
         assert_eq!(text(plain.clone()), "fine");
         let with = |member: &str, value: serde_json::Value| {
@@ -157,7 +141,6 @@ mod tests {
             with("containers", serde_json::json!([{"image": "i"}, {"image": "i"}]))
                 .contains("several containers")
         );
-        assert!(one(serde_json::json!({"image": "i", "stopTimeout": 31})).starts_with("stopTimeout"));
         let firelens = serde_json::json!({"image": "i", "firelensConfiguration": {"type": "fluentd"}});
         assert!(one(firelens).starts_with("firelensConfiguration"));
     }
@@ -172,8 +155,9 @@ mod tests {
         };
         let with = |log| ContainerDetail { log_configuration: Some(log), ..Default::default() };
         assert_eq!(text(with(log("awslogs", "awslogs-group"))), "fine");
-        assert!(text(with(log("awslogs", "mode"))).starts_with("the log option mode does not work"));
-        assert!(text(with(log("json-file", "max-size"))).starts_with("the log driver json-file"));
+        assert_eq!(text(with(log("json-file", "max-size"))), "fine");
+        assert!(text(with(log("json-file", "labels"))).starts_with("the log option labels does not work"));
+        assert!(text(with(log("fluentd", "tag"))).starts_with("the log driver fluentd"));
         let windows = RuntimePlatform {
             operating_system_family: Some("WINDOWS_SERVER_2022_CORE".into()),
             ..Default::default()

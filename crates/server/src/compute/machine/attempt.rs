@@ -199,6 +199,7 @@ impl Attempts {
         let folder = self.folder(task);
         let done = folder.make().and_then(|()| match folder.claim()? {
             Claim::Busy => {
+                let grace_s = own_grace(&folder).unwrap_or(grace_s);
                 let patience = Duration::from_secs(u64::from(grace_s)) + UNHEARD;
                 self.later(patience, Op::Force(task));
                 folder.ask_to_stop(grace_s)
@@ -408,6 +409,11 @@ impl Attempts {
     fn errand(&self, errand: Errand) {
         let _ = self.errands.send(errand);
     }
+}
+
+/// Seconds that this attempt has between its stop signal and SIGKILL; the engine knows only the usual ones.
+fn own_grace(folder: &Folder) -> Option<u32> {
+    u32::try_from(folder.task()?.stop_grace_s).ok()
 }
 
 /// The engine's view of an exit record.

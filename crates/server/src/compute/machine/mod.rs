@@ -10,6 +10,7 @@ pub mod folder;
 pub mod host;
 pub mod image;
 pub mod in_use;
+mod log_sink;
 pub mod network;
 pub mod program;
 pub mod seccomp;
@@ -54,6 +55,7 @@ use ipnet::IpNet;
 use network::{NetworkSettings, Networks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -82,6 +84,8 @@ pub struct MachineSettings {
     pub supervisor: Option<PathBuf>,
     /// Most processes and threads of a job at once.
     pub pids_max: u64,
+    /// Days after which files of the log driver `json-file` go that nobody writes to; 0: never.
+    pub json_log_days: u32,
     /// Bytes of log of an attempt after which lines are dropped; 0 means no cap.
     pub log_cap: u64,
     /// Free bytes on the disk of the logs under which lines are dropped.
@@ -90,6 +94,8 @@ pub struct MachineSettings {
     pub permitted: Permitted,
     /// What every job gets.
     pub defaults: JobDefaults,
+    /// Names of volumes without a path that all jobs share.
+    pub shared_volumes: Vec<String>,
     /// Who gets a user namespace.
     pub users: Users,
     /// Free bytes that a start needs to find, and that a pull leaves.
@@ -112,10 +118,12 @@ impl MachineSettings {
             declared: Declared::default(),
             supervisor: None,
             pids_max: 32_768,
+            json_log_days: 0,
             log_cap: 4 << 30,
             disk_floor: 256 << 20,
             permitted: Permitted::default(),
             defaults: JobDefaults::default(),
+            shared_volumes: Vec::new(),
             users: Users::default(),
             disk_reserve: 0,
             job_disk: 0,
@@ -124,6 +132,12 @@ impl MachineSettings {
             blocked: Vec::new(),
         }
     }
+}
+
+/// Each shared volume's folder, made by the first job that mounts it and kept for good.
+fn shared_volumes(data: &Path, names: &[String]) -> HashMap<String, String> {
+    let folder = |name: &String| data.join("volumes").join(name).to_string_lossy().into_owned();
+    names.iter().map(|name| (name.clone(), folder(name))).collect()
 }
 
 /// This machine. Dropping it stops the watching and leaves the tasks running.
@@ -163,9 +177,11 @@ impl Machine {
             nofile_hard: raise_open_files(),
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
+            shared_volumes: shared_volumes(&data, &settings.shared_volumes),
             users: settings.users,
             driver: settings.driver.clone(),
             fence: fence(settings, &program, &cgroup_name(&data)),
+            blocked: settings.blocked.clone(),
         };
         let known = network::known(&attempts)?;
         let id = common.cgroup.rsplit('-').next().unwrap_or_default();
@@ -177,6 +193,7 @@ impl Machine {
         let (disk_limits, job_disk) = (DiskLimits::find(&run), settings.job_disk);
         let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
         let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
+        let json_logs = data.clone();
         let attempts = Attempts {
             data,
             attempts,
@@ -198,6 +215,7 @@ impl Machine {
             told,
             tokio::spawn(watch::wakes(watch::bind(&wake)?, workers.clone())),
             tokio::spawn(watch::errands(mailbox, workers.clone())),
+            tokio::spawn(log_sink::sweep(json_logs, settings.json_log_days)),
             tokio::spawn(watch::sweep(Arc::clone(&attempts), workers.clone())),
         ];
         Ok(Self { host, attempts, workers, background })

@@ -8,6 +8,7 @@ use super::disk;
 use super::disk_limit;
 use super::folder::Folder;
 use super::image::{Image, Wanted, cannot_pull};
+use super::log_sink;
 use super::streams::{Stream, Streams, log_path};
 use super::task;
 use crate::clock::wall_ms;
@@ -101,6 +102,7 @@ impl Attempts {
             streams.streams.push(Stream { group, stream, container: task::CONTAINER.to_string(), path });
         }
         let mut task = task::build(spec, image, &self.common, folder, log)?;
+        log_sink::place(&mut task, spec, &self.data, &self.common.blocked)?;
         if let Some(disk) = disk {
             disk_limit::place(&mut task, folder, disk);
         }

@@ -10,7 +10,10 @@ use super::signal;
 use super::users::Users;
 use crate::compute::{DeviceSpec, MountSpec, Permitted, TaskSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
+use batchyard_supervisor::sink::Sink;
 use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Task, Ulimit};
+use ipnet::IpNet;
+use std::collections::HashMap;
 
 /// The single container's name (spec jobs §1.4).
 pub const CONTAINER: &str = "default";
@@ -54,6 +57,10 @@ pub struct Common {
     pub defaults: JobDefaults,
     /// The cgroup that fences jobs off addresses.
     pub fence: Option<String>,
+    /// Those addresses.
+    pub blocked: Vec<IpNet>,
+    /// The folders of volumes without a path that all jobs share, by their names.
+    pub shared_volumes: HashMap<String, String>,
 }
 
 /// What every job of this machine gets.
@@ -114,7 +121,8 @@ pub fn build(
         readonly_root: spec.readonly_root,
         memory_bytes: Some(u64::from(spec.memory_mib) << 20),
         swap_bytes: spec.max_swap_mib.map(|mib| u64::from(mib) << 20),
-        swappiness: spec.swappiness,
+        // Without swap it means nothing, as at AWS.
+        swappiness: spec.swappiness.filter(|_| spec.max_swap_mib.is_some_and(|mib| mib > 0)),
         cpu_shares: (u64::from(spec.vcpus_milli) * 1024 / 1000).max(2),
         cpu_quota_milli: fargate.then_some(u64::from(spec.vcpus_milli)),
         pids_max: Some(common.pids_max),
@@ -129,6 +137,8 @@ pub fn build(
             super::image::cannot_pull(&format!("image {} has an unknown stop signal", spec.image))
         })?,
         log,
+        sink: Sink::Own,
+        first_line: None,
         log_cap: common.log_cap,
         disk_floor: common.disk_floor,
     };
@@ -169,11 +179,12 @@ fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder, common: &Common) -> V
     let mut named: Vec<&str> = Vec::new();
     let mut own: Vec<Mount> = Vec::new();
     for mount in &spec.mounts {
-        own.push(bind(mount, folder, &common.permitted, &mut named));
+        own.push(bind(mount, folder, common, &mut named));
     }
     for tmpfs in &spec.tmpfs {
-        let kind = MountKind::Tmpfs(u64::from(tmpfs.size_mib) << 20);
-        let readonly = tmpfs.options.iter().any(|o| o == "ro");
+        let kind = MountKind::Tmpfs(u64::from(tmpfs.size_mib) << 20, tmpfs.options.clone());
+        let said = tmpfs.options.iter().rev().find(|o| *o == "ro" || *o == "rw");
+        let readonly = said.is_some_and(|o| o == "ro");
         own.push(Mount { kind, target: tmpfs.target.clone(), readonly });
     }
     for (source, target, readonly) in &common.defaults.mounts {
@@ -193,12 +204,15 @@ fn mounts(spec: &TaskSpec, image: &Image, folder: &Folder, common: &Common) -> V
     image.masks.iter().cloned().chain(own).collect()
 }
 
-fn bind<'s>(mount: &'s MountSpec, folder: &Folder, permitted: &Permitted, named: &mut Vec<&'s str>) -> Mount {
+fn bind<'s>(mount: &'s MountSpec, folder: &Folder, common: &Common, named: &mut Vec<&'s str>) -> Mount {
     let kind = match &mount.source {
-        VolumeSource::Host(path) => match permitted.root_of(path) {
+        VolumeSource::Host(path) => match common.permitted.root_of(path) {
             None | Some("/") => MountKind::Bind(path.clone()),
             Some(root) => MountKind::BindWithin(root.to_string(), path.clone()),
         },
+        VolumeSource::Anonymous(name) if common.shared_volumes.contains_key(name) => {
+            MountKind::Bind(common.shared_volumes[name].clone())
+        }
         VolumeSource::Anonymous(name) => {
             let index = named.iter().position(|known| known == name).unwrap_or_else(|| {
                 named.push(name);
@@ -313,7 +327,7 @@ mod tests {
         let mounts = built(&spec, image).mounts;
         let targets: Vec<&str> = mounts.iter().map(|m| m.target.as_str()).collect();
         assert_eq!(targets, ["/x/y/z/etc", "/data/", "/other", "/data/in", "/var/lib", "/data/in/deep"]);
-        assert_eq!(mounts[3].kind, MountKind::Tmpfs(3 << 20));
+        assert_eq!(mounts[3].kind, MountKind::Tmpfs(3 << 20, vec!["ro".into()]));
         assert_eq!(mounts[2].kind, mounts[5].kind, "one volume mounted twice");
         assert_ne!(mounts[4].kind, mounts[5].kind);
     }

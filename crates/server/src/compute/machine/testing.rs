@@ -66,6 +66,11 @@ pub fn spec() -> crate::compute::TaskSpec {
         stop_timeout_s: None,
         disk_gib: None,
         registry_secret: None,
-        log: Some(crate::compute::LogTarget { group: "/aws/batch/job".into(), stream: "d/default/1".into() }),
+        log: Some(crate::compute::LogTarget {
+            group: "/aws/batch/job".into(),
+            stream: "d/default/1".into(),
+            first_line: None,
+        }),
+        sink: None,
     }
 }

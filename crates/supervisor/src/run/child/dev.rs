@@ -1,13 +1,15 @@
-//! `/dev`: a small file system in memory with the harmless devices, terminals, shared memory and message queues.
+//! `/dev`: a small file system in memory with the harmless devices, those that were asked for, terminals, shared memory
+//! and message queues.
 //!
 //! Never here: which devices may be opened (the limits fence them).
 
 use super::Plan;
 use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, filesystem};
+use crate::run::devices::{self, Node};
 use crate::run::fail::{During, Fail};
 use batchyard_supervisor::Container;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Dev, FileType, Gid, Mode, Uid, makedev};
+use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -50,6 +52,9 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         copy_devices(Path::new("/dev"), &dev);
     }
     attach(&dev, &root.make("/dev", Kind::Dir).during("make /dev")?).during("mount /dev")?;
+    for node in devices::nodes(c)? {
+        give(root, plan, &node)?;
+    }
 
     let terminals = plan.users.map_or(5, |users| users.group(5)).to_string();
     let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &terminals)];
@@ -67,6 +72,46 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         Err(Errno::NODEV) => Ok(()),
         Err(e) => Err(e).during("make /dev/mqueue"),
     }
+}
+
+/// Makes the file of a device that was asked for, with the rights that it has on this host.
+fn give(root: &Root, plan: &Plan<'_>, node: &Node) -> Result<(), Fail> {
+    let during = format_args!("make the device {}", node.target);
+    let (folder, name) = node.target.rsplit_once('/').unwrap_or(("", &node.target));
+    if matches!(name, "" | "." | "..") {
+        return Err(Fail::runtime(format_args!("{during}: the path must end in a name")));
+    }
+    let folder = root.make(folder, Kind::Dir).during(during)?;
+    let kind = if node.block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    match make(&folder, name, kind, node.mode, node.number) {
+        Err(Errno::EXIST) => {
+            let found = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).during(during)?;
+            return node.same_as(&found);
+        }
+        made => made.during(during)?,
+    }
+    let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+    let (uid, gid) = match plan.users {
+        // An owner that no container has: its root is.
+        Some(users) => users.on_host(uid, gid).or_else(|_| users.on_host(Uid::ROOT, Gid::ROOT))?,
+        None => (uid, gid),
+    };
+    rustix::fs::chownat(&folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).during(during)
+}
+
+/// Whether it is one that every container has.
+///
+/// # Errors
+/// It would be another device in the place of one of those.
+pub fn has(node: &Node) -> Result<bool, Fail> {
+    let Some(name) = node.target.strip_prefix("/dev/") else { return Ok(false) };
+    let Some((_, major, minor)) = DEVICES.iter().find(|(own, ..)| *own == name) else {
+        return Ok(false);
+    };
+    if !node.block && node.number == makedev(*major, *minor) {
+        return Ok(true);
+    }
+    Err(Fail::runtime(format_args!("make the device {}: the container has another file there", node.target)))
 }
 
 fn filesystem_flagged(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Fail> {

@@ -15,6 +15,7 @@ pub mod place;
 pub mod pseudo;
 pub mod rlimits;
 pub mod root;
+pub mod tmpfs;
 pub mod user;
 
 use super::fail::{During, Fail};

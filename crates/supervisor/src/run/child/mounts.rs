@@ -2,11 +2,10 @@
 //!
 //! Never here: resolving paths (place), the kernel's file systems (pseudo).
 
-use super::Plan;
 use super::hide::{empty_folder, is_folder, present};
-use super::place::{
-    Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, copy_host, filesystem, restrict,
-};
+use super::place::{Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, copy_host, restrict};
+use super::{Plan, tmpfs};
+use crate::run::devices;
 use crate::run::fail::{During, Fail};
 use batchyard_supervisor::{Mount, MountKind};
 use rustix::fd::OwnedFd;
@@ -73,7 +72,9 @@ pub fn mount_all(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         match &mount.kind {
             MountKind::Bind(source) => bind(root, mount, source, plan)?,
             MountKind::BindWithin(folder, source) => bind_within(root, mount, folder, source, plan)?,
-            MountKind::Tmpfs(size) => tmpfs(root, mount, *size)?,
+            MountKind::Tmpfs(size, options) => {
+                put(root, mount, &tmpfs::make(mount, *size, options, plan)?, Kind::Dir)?;
+            }
             MountKind::Mask => mask(root, &mount.target)?,
         }
     }
@@ -137,29 +138,23 @@ pub fn within(mount: &Mount, folder: &str, source: &str) -> Result<OwnedFd, Fail
 
 fn put_bind(root: &Root, mount: &Mount, tree: &OwnedFd, source: &str, plan: &Plan<'_>) -> Result<(), Fail> {
     let during = format_args!("mount {source} to {}", mount.target);
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(tree).during(during)?.st_mode);
+    let found = rustix::fs::fstat(tree).during(during)?;
+    let kind = FileType::from_raw_mode(found.st_mode);
     let mut attributes = MountAttrFlags::empty();
     attributes.set(RDONLY, mount.readonly);
-    // Without a fence around devices, a device file in a shared folder must not be one. One that is named may.
-    let device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
-    attributes.set(NODEV, !plan.devices_fenced && !plan.container.privileged && !device);
+    // Without a fence around devices, a device file in a shared folder must not be one. One that was asked for may.
+    let unfenced = !plan.devices_fenced && !plan.container.privileged;
+    let given = |block| unfenced && devices::given(plan.container, block, found.st_rdev);
+    let device = match kind {
+        FileType::CharacterDevice => given(false),
+        FileType::BlockDevice => given(true),
+        _ => false,
+    };
+    attributes.set(NODEV, unfenced && !device);
     if !attributes.is_empty() {
         restrict(tree, true, attributes).during(during)?;
     }
     put(root, mount, tree, if kind == FileType::Directory { Kind::Dir } else { Kind::File })
-}
-
-fn tmpfs(root: &Root, mount: &Mount, size: u64) -> Result<(), Fail> {
-    let mut attributes = NOSUID | NODEV | NOEXEC;
-    attributes.set(RDONLY, mount.readonly);
-    let size = size.to_string();
-    let mut options = vec![("mode", "1777")];
-    if size != "0" {
-        options.push(("size", &size));
-    }
-    let tree = filesystem("tmpfs", &options, attributes)
-        .during(format_args!("make a tmpfs for {}", mount.target))?;
-    put(root, mount, &tree, Kind::Dir)
 }
 
 fn put(root: &Root, mount: &Mount, tree: &OwnedFd, kind: Kind) -> Result<(), Fail> {

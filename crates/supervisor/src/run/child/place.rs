@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 use std::collections::VecDeque;
 use std::path::Path;
@@ -124,7 +124,7 @@ pub const NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC;
 /// See [`NOSUID`].
 pub const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 
-/// A new file system of `kind`, not yet anywhere.
+/// A new file system of `kind`, not yet anywhere. An option without a value is a flag.
 pub fn filesystem(
     kind: &str,
     options: &[(&str, &str)],
@@ -132,7 +132,11 @@ pub fn filesystem(
 ) -> Result<OwnedFd, Errno> {
     let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
-        fsconfig_set_string(&fs, *key, *value)?;
+        if value.is_empty() {
+            fsconfig_set_flag(&fs, *key)?;
+        } else {
+            fsconfig_set_string(&fs, *key, *value)?;
+        }
     }
     fsconfig_create(&fs)?;
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)

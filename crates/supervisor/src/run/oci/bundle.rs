@@ -9,8 +9,8 @@ use crate::run::child::hide::{MASKED, READONLY, is_folder, present};
 use crate::run::child::mounts::{HOST_FILES, check_target, make_source, within};
 use crate::run::child::place::{Root, attach};
 use crate::run::child::user::Identity;
-use crate::run::child::{creds, dev, exec};
-use crate::run::devices;
+use crate::run::child::{creds, dev, exec, tmpfs};
+use crate::run::devices::{self, Node};
 use crate::run::fail::{During, Fail};
 use crate::run::limits::{PERIOD_US, cpu_quota_us, cpu_shares};
 use batchyard_supervisor::{Container, Mount, MountKind, Task};
@@ -221,11 +221,9 @@ impl Bundle<'_> {
         let made = match &own.kind {
             MountKind::Bind(source) => self.bind(own, source)?,
             MountKind::BindWithin(folder, source) => self.bind_within(own, folder, source)?,
-            MountKind::Tmpfs(size) => {
-                let size = (*size != 0).then(|| format!("size={size}"));
-                let mut options = vec!["nosuid", "nodev", "noexec", "mode=1777"];
-                options.extend(size.as_deref());
-                options.extend(own.readonly.then_some("ro"));
+            MountKind::Tmpfs(size, options) => {
+                let options = tmpfs::for_runtime(own, *size, options);
+                let options: Vec<&str> = options.iter().map(String::as_str).collect();
                 mount(target, "tmpfs", "tmpfs", &options)
             }
             MountKind::Mask => match present(self.root, target)? {
@@ -250,13 +248,17 @@ impl Bundle<'_> {
     fn bind(&self, own: &Mount, source: &str) -> Result<Json, Fail> {
         make_source(own, source)?;
         let during = format_args!("mount {source} to {}", own.target);
-        let kind = std::fs::metadata(source).during(during)?.file_type();
-        let device = kind.is_char_device() || kind.is_block_device();
+        let found = std::fs::metadata(source).during(during)?;
+        let kind = found.file_type();
+        let unfenced = !self.devices_fenced && !self.container.privileged;
+        let device = (kind.is_char_device() || kind.is_block_device())
+            && unfenced
+            && devices::given(self.container, kind.is_block_device(), found.rdev());
         let mut options = vec!["rbind", "rprivate"];
         if own.readonly {
             options.extend(["ro", "rro"]);
         }
-        options.extend((!self.devices_fenced && !self.container.privileged && !device).then_some("nodev"));
+        options.extend((unfenced && !device).then_some("nodev"));
         Ok(mount(&own.target, "bind", source, &options))
     }
 
@@ -288,7 +290,7 @@ impl Bundle<'_> {
         let hidden = |list: &[&str]| if c.privileged { texts([""; 0]) } else { texts(list) };
         Ok(Json::Map(vec![
             ("cgroupsPath", text(&self.cgroup)),
-            ("resources", self.resources()),
+            ("resources", self.resources()?),
             ("namespaces", Json::List(namespaces)),
             ("devices", Json::List(self.devices()?)),
             ("maskedPaths", hidden(&MASKED)),
@@ -296,22 +298,22 @@ impl Bundle<'_> {
         ]))
     }
 
-    fn resources(&self) -> Json {
+    fn resources(&self) -> Result<Json, Fail> {
         let c = self.container;
         let mut cpu = vec![("shares", number(cpu_shares(c)))];
         if let Some(quota) = cpu_quota_us(c) {
             cpu.extend([("quota", number(quota)), ("period", number(PERIOD_US))]);
         }
-        let mut resources = vec![("devices", Json::List(self.rules())), ("cpu", Json::Map(cpu))];
+        let mut resources = vec![("devices", Json::List(self.rules()?)), ("cpu", Json::Map(cpu))];
         resources.extend(c.pids_max.map(|max| ("pids", Json::Map(vec![("limit", number(max))]))));
-        Json::Map(resources)
+        Ok(Json::Map(resources))
     }
 
     /// Nothing, and then the rules that the native launcher writes.
-    fn rules(&self) -> Vec<Json> {
+    fn rules(&self) -> Result<Vec<Json>, Fail> {
         let all = |allow| Json::Map(vec![("allow", Json::Bool(allow)), ("access", text("rwm"))]);
         if self.container.privileged {
-            return vec![all(true)];
+            return Ok(vec![all(true)]);
         }
         let rule = |text_of_rule: String| {
             let (kind, rest) = text_of_rule.split_once(' ')?;
@@ -322,17 +324,20 @@ impl Bundle<'_> {
             pairs.extend(minor.parse::<u32>().ok().map(|n| ("minor", number(n))));
             Some(Json::Map(pairs))
         };
-        let rules = devices::allowed(self.container);
-        std::iter::once(all(false)).chain(rules.iter().filter_map(|r| rule(r.to_string()))).collect()
+        let rules = devices::allowed(self.container)?;
+        Ok(std::iter::once(all(false)).chain(rules.iter().filter_map(|r| rule(r.to_string()))).collect())
     }
 
     /// Device files besides those that every container has.
     fn devices(&self) -> Result<Vec<Json>, Fail> {
         let mut found = Vec::new();
-        for device in &self.container.devices {
-            let during = format_args!("device {}", device.source);
-            let entry = device_file(&device.target, Path::new(&device.source)).during(during)?;
-            found.push(entry.ok_or_else(|| Fail::runtime(format_args!("{during}: not a device node")))?);
+        for node in devices::nodes(self.container)? {
+            // A runtime leaves what is there as it is, without a word.
+            if let Ok(there) = self.root.find(&node.target) {
+                node.same_as(&rustix::fs::fstat(&there).during(format_args!("look at {}", node.target))?)?;
+            } else if !dev::has(&node)? {
+                found.push(device_file(&node));
+            }
         }
         if self.container.privileged {
             host_devices(Path::new("/dev"), &mut found);
@@ -355,23 +360,17 @@ fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Json {
     ])
 }
 
-/// A device of this host as a file inside. Nothing when it is no device.
-fn device_file(target: &str, source: &Path) -> std::io::Result<Option<Json>> {
-    let found = std::fs::metadata(source)?;
-    let kind = match found.file_type() {
-        t if t.is_char_device() => "c",
-        t if t.is_block_device() => "b",
-        _ => return Ok(None),
-    };
-    Ok(Some(Json::Map(vec![
-        ("path", text(target)),
-        ("type", text(kind)),
-        ("major", number(rustix::fs::major(found.rdev()))),
-        ("minor", number(rustix::fs::minor(found.rdev()))),
-        ("fileMode", number(found.mode() & 0o7777)),
-        ("uid", number(found.uid())),
-        ("gid", number(found.gid())),
-    ])))
+/// A device of this host as a file inside.
+fn device_file(node: &Node) -> Json {
+    Json::Map(vec![
+        ("path", text(&node.target)),
+        ("type", text(if node.block { "b" } else { "c" })),
+        ("major", number(rustix::fs::major(node.number))),
+        ("minor", number(rustix::fs::minor(node.number))),
+        ("fileMode", number(node.mode)),
+        ("uid", number(node.uid)),
+        ("gid", number(node.gid)),
+    ])
 }
 
 /// A privileged container gets the host's devices. Those that cannot be looked at are left out, and those that every
@@ -386,7 +385,7 @@ fn host_devices(folder: &Path, found: &mut Vec<Json>) {
             host_devices(&path, found);
         } else if (kind.is_char_device() || kind.is_block_device()) && !(top && MADE.contains(&name.as_str()))
         {
-            found.extend(device_file(&path.to_string_lossy(), &path).ok().flatten());
+            found.extend(Node::host(&path).as_ref().map(device_file));
         }
     }
 }

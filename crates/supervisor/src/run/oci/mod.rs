@@ -9,7 +9,7 @@
 mod bundle;
 mod groups;
 pub mod inside;
-mod json;
+pub mod json;
 
 use super::child::{self, Ends, root, user};
 use super::fail::{During, Fail};
@@ -98,6 +98,7 @@ fn make(order: &Order<'_>, ends: &Ends) -> Result<(Pid, OwnedFd), Fail> {
     rustix::process::umask(Mode::empty());
     rustix::process::setsid().during("start a session")?;
     let signals = sys::signal_fd(&keeper::all_signals()).during("listen for signals")?;
+    child::rlimits::check(&c.ulimits)?;
     let places = Places::make(&c.scratch)?;
     let overlay = Container {
         layers: c.layers.clone(),

@@ -1,7 +1,7 @@
 //! Starts, ends and stops while the server lives.
 
 use super::Fixture;
-use crate::compute::Compute;
+use crate::compute::{Compute, TaskSpec};
 use batchyard_engine::{Report, TaskId};
 use std::fs;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ async fn an_attempt_runs_once_however_often_it_is_asked_for_and_then_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_tell_the_streams_from_the_start_to_the_end() {
     let mut f = Fixture::new();
-    let spec = f.task("wait");
+    let spec = TaskSpec { stop_timeout_s: Some(9), ..f.task("wait") };
     let task = spec.start.task;
     f.machine().start(spec);
     f.until("it runs", |f| f.folder(task).join("started").exists()).await;
@@ -46,13 +46,13 @@ async fn reports_tell_the_streams_from_the_start_to_the_end() {
     batchyard_supervisor::log_file::push_record(&mut log, 11, b"one");
     batchyard_supervisor::log_file::push_record(&mut log, 22, b"two");
     fs::write(f.data.path().join(&stream.path), &log).expect("a log");
-    f.machine().stop(task, 9);
+    f.machine().stop(task, 30);
     let ended = f.next().await;
     assert!(matches!(ended.report, Report::Exited { .. }), "{ended:?}");
     let stream = &ended.streams[0];
     assert_eq!((stream.first_event_ms, stream.last_event_ms), (Some(11), Some(22)));
     assert!(stream.done && stream.bytes == log.len() as u64);
-    assert_eq!(fs::read_to_string(f.folder(task).join("stop")).expect("a request"), "9");
+    assert_eq!(fs::read_to_string(f.folder(task).join("stop")).expect("a request"), "9", "its own time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
