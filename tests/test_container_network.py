@@ -187,6 +187,26 @@ def reached(address):
         return True
 
 
+def test_an_address_that_another_job_had_just_now_is_reached(make_server):
+    """Neighbours remember the last one's hardware address; the bridge is kept up meanwhile, or they would forget."""
+    server = make_server(**own_networks(prefix=29)).start()
+    others = [server.shell("trap 'exit 0' TERM; while :; do sleep 0.05; done", memory=16) for _ in range(4)]
+    for job in others:
+        server.wait_job(job, "RUNNING")
+    seen = []
+    for _ in range(2):
+        job = server.shell("nc -l -p 5000", memory=16)
+        address = server.wait_job(job, "RUNNING")["container"]["networkInterfaces"][0]["privateIpv4Address"]
+        until(lambda where=address: reached(where), what=address)
+        server.succeed(job)
+        seen.append(address)
+    assert seen[0] == seen[1]
+    for job in others:
+        server.batch.terminate_job(jobId=job, reason="seen")
+    for job in others:
+        server.wait_job(job)
+
+
 def test_only_jobs_of_fargate_environments_where_that_is_wanted(make_server):
     server = make_server(**own_networks("fargate")).start()
     server.batch.create_compute_environment(

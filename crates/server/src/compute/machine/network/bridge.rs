@@ -43,8 +43,8 @@ impl Bridge {
         let mtu = out_mtu(handle, &routes).await;
         if known.is_none() {
             // Of itself a bridge has the lowest address of its ports, and neighbours would lose it with each job.
-            let hardware = [&[0x02, 0x42][..], &gateway(net).octets()].concat();
-            let made = handle.link().add(LinkBridge::new(name).mtu(mtu).address(hardware).build());
+            let made =
+                handle.link().add(LinkBridge::new(name).mtu(mtu).address(hardware(gateway(net))).build());
             let made = made.execute().await;
             made.map_err(|e| io::Error::other(format!("make the bridge {name}: {e}")))?;
         }
@@ -75,8 +75,11 @@ impl Bridge {
         namespace: &OwnedFd,
         address: Ipv4Addr,
     ) -> Result<(), Error> {
-        let inside =
-            LinkUnspec::new_with_name(INSIDE).mtu(self.mtu).setns_by_fd(namespace.as_raw_fd()).build();
+        let inside = LinkUnspec::new_with_name(INSIDE)
+            .mtu(self.mtu)
+            .address(hardware(address))
+            .setns_by_fd(namespace.as_raw_fd())
+            .build();
         let port = LinkVeth::new(&self.port(address), INSIDE)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(inside)))
             .mtu(self.mtu)
@@ -85,6 +88,12 @@ impl Bridge {
             .build();
         handle.link().add(port).execute().await
     }
+}
+
+/// The hardware address that goes with an address, as Docker has it: neighbours remember the two together for up to a
+/// minute, in which another job may get the address.
+fn hardware(address: Ipv4Addr) -> Vec<u8> {
+    [&[0x02, 0x42][..], &address.octets()].concat()
 }
 
 /// Whether there is an interface of this name. (`/sys` shows those of who mounted it.)
