@@ -98,7 +98,7 @@ def test_syslog_of_other_machines(server):
             listener.bind(("127.0.0.1", 0))
             listener.settimeout(10)
         tcp.listen()
-        where = {kind: f"{kind}://localhost:{listener.getsockname()[1]}".replace("localhost", "127.0.0.1")
+        where = {kind: f"{kind}://127.0.0.1:{listener.getsockname()[1]}"
                  for kind, listener in (("udp", udp), ("tcp", tcp))}
         job = server.shell("echo one", **driver("syslog", syslog_address=where["udp"], syslog_facility="local7", syslog_format="rfc5424"))
         task = server.succeed(job)["container"]["taskArn"].rsplit("/", 1)[1]

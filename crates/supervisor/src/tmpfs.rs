@@ -3,8 +3,8 @@
 //!
 //! Pure. Never here: mounting.
 
-/// Options without a value that can be had.
-const FLAGS: [&str; 25] = [
+/// Options without a value that can be had. The last are about how mounts spread, which nobody but the job sees.
+const FLAGS: [&str; 29] = [
     "defaults",
     "ro",
     "rw",
@@ -30,9 +30,11 @@ const FLAGS: [&str; 25] = [
     "rprivate",
     "slave",
     "rslave",
+    "shared",
+    "rshared",
+    "unbindable",
+    "runbindable",
 ];
-/// More of those: how mounts spread, which nobody but the job sees.
-const SPREAD: [&str; 4] = ["shared", "rshared", "unbindable", "runbindable"];
 /// What AWS lists and cannot be: a new file system is no other mount, and Linux has no mandatory locks any more.
 const SENSELESS: [&str; 4] = ["remount", "bind", "rbind", "mand"];
 
@@ -43,7 +45,7 @@ const SENSELESS: [&str; 4] = ["remount", "bind", "rbind", "mand"];
 pub fn check(option: &str) -> Result<(), String> {
     let Some((name, value)) = option.split_once('=') else {
         return match option {
-            _ if FLAGS.contains(&option) || SPREAD.contains(&option) => Ok(()),
+            _ if FLAGS.contains(&option) => Ok(()),
             _ if SENSELESS.contains(&option) => Err(format!("{option} cannot be had by a tmpfs")),
             "mode" | "uid" | "gid" | "nr_inodes" | "nr_blocks" | "mpol" => {
                 Err(format!("{option} needs a value, as in {option}=…"))

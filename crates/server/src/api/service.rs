@@ -127,7 +127,6 @@ impl Service {
         Ok(Some(definition))
     }
 
-    /// Reads files, so on a thread that may block.
     /// Whether there is a log group of that name.
     ///
     /// # Errors
@@ -138,6 +137,7 @@ impl Service {
         found.await.map_err(|_| ApiError::server())?
     }
 
+    /// Reads files, so on a thread that may block.
     async fn logs(&self, call: Call) -> Result<Bytes, ApiError> {
         let logs = self.logs.clone();
         let answer = tokio::task::spawn_blocking(move || logs.call(call.operation.name(), &call.body));

@@ -46,7 +46,8 @@ pub trait Compute: Send + Sync {
     /// Runs an attempt, unless it runs or ran already; then what is known of it is reported again.
     fn start(&self, task: TaskSpec);
 
-    /// Ends an attempt: its stop signal now, SIGKILL after `grace_s` seconds, or its own `stop_timeout_s`. One that never began never will.
+    /// Ends an attempt: its stop signal now, SIGKILL after `grace_s` seconds, or its own `stop_timeout_s`. One that never
+    /// began never will.
     fn stop(&self, task: TaskId, grace_s: u32);
 
     /// Drops what is kept of an attempt whose end is in the rows.

@@ -22,14 +22,7 @@ pub const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 /// # Errors
 /// It cannot work here; the text says why and what would.
 pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, Users)> {
-    if settings.user_namespaces == UserNamespaces::All && settings.driver != DriverName::Native {
-        bail!(
-            "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
-        );
-    }
-    if settings.network_namespaces != NetworkNamespaces::Off && settings.driver == DriverName::Process {
-        bail!("network_namespaces: the driver process isolates nothing; set it to off");
-    }
+    refuse_unheld(settings)?;
     let driver = match settings.driver {
         DriverName::Native => return native(settings, data_dir),
         DriverName::Oci => {
@@ -59,20 +52,7 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
 /// # Errors
 /// It does not answer, or the settings want what it does not do.
 pub async fn docker(settings: &Settings) -> anyhow::Result<bollard::Docker> {
-    if settings.user_namespaces == UserNamespaces::All {
-        bail!(
-            "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
-        );
-    }
-    if settings.network_namespaces != NetworkNamespaces::Off {
-        bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off");
-    }
-    if !settings.shared_volumes.is_empty() {
-        bail!("shared_volumes: the driver docker has none so far; leave it empty");
-    }
-    if settings.job_disk_bytes > 0 {
-        bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0");
-    }
+    refuse_unheld(settings)?;
     let connected = crate::compute::docker::connect(&settings.docker_host).await;
     let (client, version) = connected.map_err(|why| {
         anyhow::anyhow!("driver = docker: {why}; start the daemon, or set docker_host to where it listens")
@@ -85,6 +65,31 @@ pub async fn docker(settings: &Settings) -> anyhow::Result<bollard::Docker> {
         );
     }
     Ok(client)
+}
+
+/// Settings that promise what the driver does not do.
+fn refuse_unheld(settings: &Settings) -> anyhow::Result<()> {
+    let own_network = settings.network_namespaces != NetworkNamespaces::Off;
+    match settings.driver {
+        DriverName::Native => {}
+        _ if settings.user_namespaces == UserNamespaces::All => bail!(
+            "user_namespaces = all: only the driver native gives jobs user namespaces so far; set it to off"
+        ),
+        DriverName::Process if own_network => {
+            bail!("network_namespaces: the driver process isolates nothing; set it to off")
+        }
+        DriverName::Docker if own_network => {
+            bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off")
+        }
+        DriverName::Docker if !settings.shared_volumes.is_empty() => {
+            bail!("shared_volumes: the driver docker has none so far; leave it empty")
+        }
+        DriverName::Docker if settings.job_disk_bytes > 0 => {
+            bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0")
+        }
+        DriverName::Oci | DriverName::Docker | DriverName::Process => {}
+    }
+    Ok(())
 }
 
 /// The runtime that was named, or the first that there is.

@@ -92,10 +92,12 @@ impl Node {
         if kind == wanted && found.st_rdev == self.number {
             return Ok(());
         }
-        Err(Fail::runtime(format_args!(
-            "make the device {}: the container has another file there",
-            self.target
-        )))
+        Err(self.taken())
+    }
+
+    /// Something else is at its target.
+    pub fn taken(&self) -> Fail {
+        Fail::runtime(format_args!("make the device {}: the container has another file there", self.target))
     }
 
     fn rule(&self) -> Rule {

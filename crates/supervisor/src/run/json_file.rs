@@ -4,7 +4,7 @@
 //! Never here: when old ones are removed (the server).
 
 use super::clock;
-use super::oci::json::text;
+use super::json::text;
 use super::output::{Room, records};
 use batchyard_supervisor::Container;
 use rustix::io::Errno;

@@ -11,6 +11,7 @@ mod disk;
 mod fail;
 pub mod fence;
 mod folder;
+mod json;
 mod json_file;
 mod keeper;
 mod launch;

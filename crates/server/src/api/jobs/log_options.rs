@@ -8,7 +8,6 @@ use crate::error::ApiError;
 use batchyard_model::batch::LogConfiguration;
 use batchyard_supervisor::multiline::{self, FirstLine};
 use batchyard_supervisor::sink::SyslogFormat;
-use std::collections::BTreeMap;
 
 /// Names of syslog's facilities by their numbers; 12 to 15 have none.
 const FACILITIES: [(&str, u8); 20] = [
@@ -73,11 +72,8 @@ pub struct LogOptions {
 /// # Errors
 /// A value that its option cannot have.
 pub fn read(log: Option<&LogConfiguration>) -> Result<LogOptions, ApiError> {
-    let none = BTreeMap::new();
     let given = log.and_then(|l| l.options.as_ref());
-    let options: BTreeMap<&str, &str> =
-        given.map_or(none, |o| o.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect());
-    let option = |name: &str| options.get(name).copied().filter(|v| !v.is_empty());
+    let option = |name: &str| given?.get(name).map(String::as_str).filter(|v| !v.is_empty());
     if !matches!(option("mode"), None | Some("blocking" | "non-blocking")) {
         return Err(bad("mode", "must be blocking or non-blocking"));
     }
@@ -154,19 +150,17 @@ fn size(option: &str, text: &str, step: u64) -> Result<u64, ApiError> {
 
 fn syslog([address, facility, format, tag]: [Option<&str>; 4]) -> Result<LogSink, ApiError> {
     let address = address.unwrap_or(OWN_SYSLOG);
-    let place = match address.split_once("://") {
-        Some(("unix" | "unixgram", path))
-            if path.starts_with('/') && path.len() < 108 && !path.contains('\0') =>
-        {
-            path
+    let reachable = match address.split_once("://") {
+        Some(("unix" | "unixgram", path)) => {
+            path.starts_with('/') && path.len() < 108 && !path.contains('\0')
         }
-        Some(("udp" | "tcp", place)) if host_of(place).is_some() => place,
-        _ => {
-            let why = "must be unix:///path, udp://host:port or tcp://host:port";
-            return Err(bad("syslog-address", &format!("{why}, got {address:?}")));
-        }
+        Some(("udp" | "tcp", place)) => host_of(place).is_some(),
+        _ => false,
     };
-    debug_assert!(!place.is_empty());
+    if !reachable {
+        let why = "must be unix:///path, udp://host:port or tcp://host:port";
+        return Err(bad("syslog-address", &format!("{why}, got {address:?}")));
+    }
     let facility = match facility {
         None => 3,
         Some(text) => {

@@ -8,7 +8,7 @@ use super::{AGAIN, Shared, Trouble, follow, image, request, trouble};
 use crate::clock::wall_ms;
 use crate::compute::TaskSpec;
 use crate::compute::machine::folder::{Fate, Folder, write_durably};
-use crate::compute::machine::streams::{Stream, Streams, log_path};
+use crate::compute::machine::streams::{Stream, Streams};
 use crate::compute::machine::task::{CONTAINER, STOP_GRACE_S};
 use crate::compute::machine::translate;
 use batchyard_engine::{Report, TaskId};
@@ -126,13 +126,7 @@ impl Attempt {
     }
 
     fn write_streams(&self, spec: &TaskSpec) -> io::Result<()> {
-        let stream = |target: &crate::compute::LogTarget| Stream {
-            group: target.group.clone(),
-            stream: target.stream.clone(),
-            container: CONTAINER.to_string(),
-            path: log_path(self.task, 0),
-        };
-        let streams = spec.log.iter().map(stream).collect();
+        let streams = spec.log.iter().map(|target| Stream::of(self.task, target)).collect();
         self.folder.write_streams(&Streams { created_ms: wall_ms(), streams })
     }
 

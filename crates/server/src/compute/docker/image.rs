@@ -4,7 +4,7 @@
 
 use super::{Shared, Trouble, trouble};
 use crate::compute::TaskSpec;
-use crate::compute::machine::{Image, Wanted, cannot_pull};
+use crate::compute::machine::{Image, TELL_EVERY, cannot_pull};
 use crate::config::PullPolicy;
 use crate::images::{HOST_IMAGE, Reference};
 use crate::registry::{Login, secret_login};
@@ -16,13 +16,10 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// The daemon's name of the built-in image; the tag is the layer's digest.
 const BUILT_IN: &str = "batchyard-builtin";
-/// Shortest time between two texts of one pull.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// The image of a task, as the daemon calls it, and what it says of it.
 ///
@@ -124,8 +121,7 @@ async fn pull(shared: &Shared, spec: &TaskSpec) -> Result<(), Trouble> {
     let options = CreateImageOptions { from_image: Some(name), tag: Some(tag), ..Default::default() };
     let mut told = std::pin::pin!(shared.client.create_image(Some(options), None, credentials));
     let (mut layers, mut at) = (HashMap::new(), Instant::now());
-    let wanted = Wanted { reference: spec.image.clone(), secret: None };
-    shared.say(spec.start.task, format!("pulling {}", wanted.reference));
+    shared.say(spec.start.task, format!("pulling {}", spec.image));
     while let Some(line) = told.next().await {
         let line = line.map_err(|error| match Trouble::from(error) {
             Trouble::Refused(why) | Trouble::Missing(why) => Trouble::Refused(cannot_pull(&why)),

@@ -3,9 +3,9 @@
 //! Pure but for a look at where links lead. Never here: asking.
 
 use super::{DockerSettings, OWNER, TASK};
-use crate::compute::machine::task::{STOP_GRACE_S, argv, ulimits};
+use crate::compute::machine::task::{STOP_GRACE_S, argv, cpu_shares, trimmed, ulimits, volume_number};
 use crate::compute::machine::{Image, environment};
-use crate::compute::{DeviceSpec, MountSpec, TaskSpec, VolumeSource};
+use crate::compute::{DeviceSpec, MountSpec, TaskSpec, TmpfsSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
@@ -63,7 +63,7 @@ fn host_config(spec: &TaskSpec, settings: &DockerSettings, name: &str) -> Result
         // Memory and swap together, as Docker counts.
         memory_swap: Some(memory + (i64::from(spec.max_swap_mib.unwrap_or(0)) << 20)),
         memory_swappiness: spec.swappiness.map(i64::from),
-        cpu_shares: Some((i64::from(spec.vcpus_milli) * 1024 / 1000).max(2)),
+        cpu_shares: i64::try_from(cpu_shares(spec)).ok(),
         nano_cpus: fargate.then(|| i64::from(spec.vcpus_milli) * 1_000_000),
         pids_limit: Some(i64::try_from(settings.pids_max).unwrap_or(i64::MAX)),
         ulimits: Some(limits(spec)),
@@ -110,7 +110,7 @@ fn limits(spec: &TaskSpec) -> Vec<ResourcesUlimits> {
 }
 
 fn tmpfs(spec: &TaskSpec) -> HashMap<String, String> {
-    let one = |t: &crate::compute::TmpfsSpec| {
+    let one = |t: &TmpfsSpec| {
         let size = format!("size={}m", t.size_mib);
         let options = std::iter::once(size).chain(t.options.iter().cloned());
         (t.target.clone(), options.collect::<Vec<_>>().join(","))
@@ -134,7 +134,6 @@ fn binds(spec: &TaskSpec, settings: &DockerSettings, name: &str) -> Result<Vec<S
     for mount in &spec.mounts {
         binds.push(bind(mount, settings, name, &mut named)?);
     }
-    let trimmed = |path: &str| path.trim_end_matches('/').to_string();
     for (source, target, readonly) in &settings.defaults.mounts {
         if spec.mounts.iter().all(|mount| trimmed(&mount.target) != trimmed(target)) {
             binds.push(text(source, target, if *readonly { "ro" } else { "rw" })?);
@@ -156,10 +155,7 @@ fn bind<'s>(
             text(path, &mount.target, mode)
         }
         VolumeSource::Anonymous(name) => {
-            let index = named.iter().position(|known| known == name).unwrap_or_else(|| {
-                named.push(name);
-                named.len() - 1
-            });
+            let index = volume_number(named, name);
             // Empty at the start, as with the other drivers.
             text(&format!("{container}-{index}"), &mount.target, &format!("{mode},nocopy"))
         }

@@ -41,6 +41,7 @@ pub(super) use attempt::translate;
 pub use host::Declared;
 pub use image::{Claiming, Image, Images, OnProgress, PullFailure, Pulling, Wanted, cannot_pull};
 pub use task::JobDefaults;
+pub(super) use waiting::TELL_EVERY;
 
 use crate::clock::wall_ms;
 use crate::compute::{Compute, Permitted, Reports, TaskSpec};
@@ -55,8 +56,7 @@ use ipnet::IpNet;
 use network::{NetworkSettings, Networks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -221,13 +221,6 @@ impl Machine {
         Ok(Self { host, attempts, workers, background })
     }
 
-    /// Removes what all attempts share, the cgroup above theirs and the bridge of their networks. For a server that stops
-    /// with nothing running and is to leave no trace.
-    pub fn remove_shared(&self) {
-        self.attempts.networks.clear();
-        cgroup::remove_alone(&self.attempts.common.cgroup);
-    }
-
     /// After a reboot: no supervisor of the older boot can be alive, so what has no end record is lost.
     fn bury_older_boot(&self, open: &[TaskId]) -> io::Result<()> {
         let (file, current) = (self.attempts.data.join("run").join("boot"), boot::current()?);
@@ -260,8 +253,10 @@ impl Machine {
 }
 
 impl Compute for Machine {
+    /// The cgroup above all attempts' goes, and the bridge of their networks.
     fn leave(&self) {
-        self.remove_shared();
+        self.attempts.networks.clear();
+        cgroup::remove_alone(&self.attempts.common.cgroup);
     }
 
     fn hosts(&self) -> Vec<Host> {

@@ -9,7 +9,7 @@ use super::disk_limit;
 use super::folder::Folder;
 use super::image::{Image, Wanted, cannot_pull};
 use super::log_sink;
-use super::streams::{Stream, Streams, log_path};
+use super::streams::{Stream, Streams};
 use super::task;
 use crate::clock::wall_ms;
 use crate::compute::TaskSpec;
@@ -94,12 +94,11 @@ impl Attempts {
         let mut streams = Streams { created_ms: wall_ms(), streams: Vec::new() };
         let mut log = String::new();
         if let Some(target) = &spec.log {
-            let path = log_path(spec.start.task, 0);
-            let file = self.data.join(&path);
+            let stream = Stream::of(spec.start.task, target);
+            let file = self.data.join(&stream.path);
             fs::create_dir_all(file.parent().unwrap_or(Path::new("/"))).map_err(cannot_create)?;
             log = file.to_string_lossy().into_owned();
-            let (group, stream) = (target.group.clone(), target.stream.clone());
-            streams.streams.push(Stream { group, stream, container: task::CONTAINER.to_string(), path });
+            streams.streams.push(stream);
         }
         let mut task = task::build(spec, image, &self.common, folder, log)?;
         log_sink::place(&mut task, spec, &self.data, &self.common.blocked)?;

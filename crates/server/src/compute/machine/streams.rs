@@ -2,6 +2,8 @@
 //!
 //! Never here: reading events (`logs` does that).
 
+use super::task::CONTAINER;
+use crate::compute::LogTarget;
 use crate::logs::file::LogFile;
 use crate::store::LogStreamRow;
 use batchyard_engine::TaskId;
@@ -29,6 +31,14 @@ pub struct Stream {
     pub container: String,
     /// The log file, relative to the data folder.
     pub path: String,
+}
+
+impl Stream {
+    /// Where a task's only container writes.
+    pub fn of(task: TaskId, target: &LogTarget) -> Self {
+        let (group, stream) = (target.group.clone(), target.stream.clone());
+        Self { group, stream, container: CONTAINER.to_string(), path: log_path(task, 0) }
+    }
 }
 
 impl Streams {

@@ -123,7 +123,7 @@ pub fn build(
         swap_bytes: spec.max_swap_mib.map(|mib| u64::from(mib) << 20),
         // Without swap it means nothing, as at AWS.
         swappiness: spec.swappiness.filter(|_| spec.max_swap_mib.is_some_and(|mib| mib > 0)),
-        cpu_shares: (u64::from(spec.vcpus_milli) * 1024 / 1000).max(2),
+        cpu_shares: cpu_shares(spec),
         cpu_quota_milli: fargate.then_some(u64::from(spec.vcpus_milli)),
         pids_max: Some(common.pids_max),
         privileged: spec.privileged,
@@ -214,17 +214,22 @@ fn bind<'s>(mount: &'s MountSpec, folder: &Folder, common: &Common, named: &mut 
             MountKind::Bind(common.shared_volumes[name].clone())
         }
         VolumeSource::Anonymous(name) => {
-            let index = named.iter().position(|known| known == name).unwrap_or_else(|| {
-                named.push(name);
-                named.len() - 1
-            });
-            MountKind::Bind(folder.volume(index).to_string_lossy().into_owned())
+            MountKind::Bind(folder.volume(volume_number(named, name)).to_string_lossy().into_owned())
         }
     };
     Mount { kind, target: mount.target.clone(), readonly: mount.readonly }
 }
 
-fn trimmed(path: &str) -> &str {
+/// The number of a volume without a path among the task's, by the order in which they are first mounted.
+pub(in crate::compute) fn volume_number<'s>(named: &mut Vec<&'s str>, name: &'s str) -> usize {
+    named.iter().position(|known| *known == name).unwrap_or_else(|| {
+        named.push(name);
+        named.len() - 1
+    })
+}
+
+/// A mount's target, of which two are one when they differ in their last slashes only.
+pub(in crate::compute) fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
 }
 
@@ -237,6 +242,11 @@ fn devices(spec: &TaskSpec) -> Vec<Device> {
         mknod: d.mknod,
     };
     spec.devices.iter().map(device).collect()
+}
+
+/// The weight of the task's vCPUs, 1024 for one, as ECS has it.
+pub(in crate::compute) fn cpu_shares(spec: &TaskSpec) -> u64 {
+    (u64::from(spec.vcpus_milli) * 1024 / 1000).max(2)
 }
 
 pub(in crate::compute) fn ulimits(spec: &TaskSpec, nofile_hard: u64) -> Vec<Ulimit> {

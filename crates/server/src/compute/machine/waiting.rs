@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep};
 /// Waits before a pull that failed for a passing reason is tried again, after the registry's own tries.
 const AGAIN: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(15)];
 /// Shortest time between two reports of progress.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+pub const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How much larger than its transfer an image is taken to be, where room is made for it.
 const UNPACKED: u64 = 4;
 /// Bytes of a transfer after which free space is looked at again.

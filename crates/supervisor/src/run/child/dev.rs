@@ -111,7 +111,7 @@ pub fn has(node: &Node) -> Result<bool, Fail> {
     if !node.block && node.number == makedev(*major, *minor) {
         return Ok(true);
     }
-    Err(Fail::runtime(format_args!("make the device {}: the container has another file there", node.target)))
+    Err(node.taken())
 }
 
 fn filesystem_flagged(kind: &str, options: &[(&str, &str)]) -> Result<OwnedFd, Fail> {

@@ -4,7 +4,6 @@
 //! which falls into place when the program is about to run (a runtime's own set-up is larger than small limits), and
 //! the seccomp filter, which the entry loads (one list of calls for every driver). Never here: running it.
 
-use super::json::{Json, number, text, texts};
 use crate::run::child::hide::{MASKED, READONLY, is_folder, present};
 use crate::run::child::mounts::{HOST_FILES, check_target, make_source, within};
 use crate::run::child::place::{Root, attach};
@@ -12,6 +11,7 @@ use crate::run::child::user::Identity;
 use crate::run::child::{creds, dev, exec, tmpfs};
 use crate::run::devices::{self, Node};
 use crate::run::fail::{During, Fail};
+use crate::run::json::{Json, number, text, texts};
 use crate::run::limits::{PERIOD_US, cpu_quota_us, cpu_shares};
 use batchyard_supervisor::{Container, Mount, MountKind, Task};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};

@@ -9,12 +9,11 @@
 mod bundle;
 mod groups;
 pub mod inside;
-pub mod json;
 
 use super::child::{self, Ends, root, user};
 use super::fail::{During, Fail};
-use super::keeper;
 use super::sys::{self, Side};
+use super::{json, keeper};
 use batchyard_supervisor::{Container, Task};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};

@@ -1,4 +1,4 @@
-//! JSON, written: as much of it as a bundle's configuration needs.
+//! JSON, written: as much of it as a bundle's configuration and a log's lines need.
 //!
 //! Never here: what is said with it. The one thing that is read is the message in a runtime's log.
 
