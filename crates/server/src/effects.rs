@@ -115,7 +115,8 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, Unre
         readonly_root: container.readonly_root_filesystem == Some(true),
         devices: devices(&linux),
         max_swap_mib: number(linux.max_swap),
-        swappiness: number(linux.swappiness),
+        // Without swap it means nothing, as at AWS.
+        swappiness: number(linux.swappiness).filter(|_| linux.max_swap.is_some_and(|mib| mib > 0)),
         ulimits: ulimits(container),
         mounts: mounts(container),
         tmpfs: tmpfs(&linux),

@@ -212,6 +212,7 @@ fn docker_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<Docke
         log_cap: machine.log_cap,
         permitted: machine.permitted,
         defaults: machine.defaults,
+        shared_volumes: machine.shared_volumes,
         policy: settings.pull_policy,
         logins: RegistrySettings::of(settings, data_dir).logins,
     })

@@ -8,7 +8,7 @@ use super::image_login::{self, LoginArgs, LogoutArgs};
 use super::output::{Cell, Column, Console, Format, Listed, Look};
 use super::units;
 use crate::compute::machine::in_use;
-use crate::config::Settings;
+use crate::config::{DriverName, Settings};
 use crate::images::{ImageError, ImageKind, ImageOptions, ImageStore, ImageSummary, ResolvedImage};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -206,6 +206,9 @@ pub fn run(args: &ImageArgs, settings: &Settings, console: &mut Console) -> Resu
         ImageCommand::Login(args) => return image_login::login(args, settings, console).map(|()| 0),
         ImageCommand::Logout(args) => return image_login::logout(args, settings, console).map(|()| 0),
         _ => {}
+    }
+    if settings.driver == DriverName::Docker {
+        console.note("driver = docker: jobs have the daemon's images, not these; see `docker images`");
     }
     let data_dir = &settings.data_dir;
     let folder = data_dir.join("images");

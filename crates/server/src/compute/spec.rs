@@ -39,7 +39,7 @@ pub struct TaskSpec {
     pub devices: Vec<DeviceSpec>,
     /// `linuxParameters.maxSwap`, MiB. Absent: no swap.
     pub max_swap_mib: Option<u32>,
-    /// `linuxParameters.swappiness`.
+    /// `linuxParameters.swappiness`, where there is swap.
     pub swappiness: Option<u32>,
     /// `ulimits`.
     pub ulimits: Vec<UlimitSpec>,

@@ -81,9 +81,6 @@ fn refuse_unheld(settings: &Settings) -> anyhow::Result<()> {
         DriverName::Docker if own_network => {
             bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off")
         }
-        DriverName::Docker if !settings.shared_volumes.is_empty() => {
-            bail!("shared_volumes: the driver docker has none so far; leave it empty")
-        }
         DriverName::Docker if settings.job_disk_bytes > 0 => {
             bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0")
         }

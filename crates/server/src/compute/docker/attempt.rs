@@ -9,12 +9,12 @@ use crate::clock::wall_ms;
 use crate::compute::TaskSpec;
 use crate::compute::machine::folder::{Fate, Folder, write_durably};
 use crate::compute::machine::streams::{Stream, Streams};
-use crate::compute::machine::task::{CONTAINER, STOP_GRACE_S};
+use crate::compute::machine::task::CONTAINER;
 use crate::compute::machine::translate;
 use batchyard_engine::{Report, TaskId};
 use batchyard_supervisor::{ContainerExit, Exit, Why};
 use bollard::models::{ContainerState, ContainerStateStatusEnum};
-use bollard::query_parameters::{CreateContainerOptions, StopContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::{CreateContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 use std::io;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ use tokio::time::sleep;
 const BEGUN: &str = "docker";
 /// Its time was over.
 const OVERTIME: &str = "overtime";
+/// How long the daemon may take to stop a container; asked a second time it would signal a second time.
+const LONGEST_STOP: Duration = Duration::from_secs(24 * 3600);
 /// How long the last output of an ended container is waited for.
 const LAST_OUTPUT: Duration = Duration::from_secs(60);
 
@@ -35,17 +37,12 @@ struct Attempt {
     task: TaskId,
     spec: Option<TaskSpec>,
     folder: Folder,
-    stop: watch::Receiver<Option<u32>>,
+    stop: watch::Receiver<bool>,
     told_start: bool,
 }
 
 /// Runs an attempt, unless it runs or ran; without `spec` one that is only to be stopped.
-pub async fn run(
-    shared: Arc<Shared>,
-    task: TaskId,
-    spec: Option<TaskSpec>,
-    stop: watch::Receiver<Option<u32>>,
-) {
+pub async fn run(shared: Arc<Shared>, task: TaskId, spec: Option<TaskSpec>, stop: watch::Receiver<bool>) {
     let folder = shared.folder(task);
     let mut attempt = Attempt { shared, task, spec, folder, stop, told_start: false };
     while let Err(why) = attempt.step().await {
@@ -97,7 +94,7 @@ impl Attempt {
     }
 
     fn stop_wanted(&self) -> bool {
-        self.stop.borrow().is_some() || matches!(self.folder.fate(), Ok(Fate::StopWanted))
+        *self.stop.borrow() || matches!(self.folder.fate(), Ok(Fate::StopWanted))
     }
 
     /// Makes the container, when its image is there. A stop ends the waiting.
@@ -110,7 +107,7 @@ impl Attempt {
         let mut stop = self.stop.clone();
         let (image, found) = tokio::select! {
             ensured = image::ensure(&shared, &spec) => ensured?,
-            _ = stop.wait_for(Option::is_some) => return Ok(()),
+            _ = stop.wait_for(|wanted| *wanted) => return Ok(()),
         };
         self.write_streams(&spec).map_err(|e| Trouble::Away(format!("the attempt's folder: {e}")))?;
         let name = shared.name(self.task);
@@ -190,16 +187,13 @@ impl Attempt {
         let asked = self.stop.clone();
         let stopping = async {
             let mut asked = asked;
-            let grace = tokio::select! {
-                Ok(grace) = asked.wait_for(Option::is_some) => grace.map_or(STOP_GRACE_S, u64::from),
-                () = sleep(left) => {
-                    let _ = std::fs::write(self.folder.path().join(OVERTIME), b"");
-                    let own = self.spec.as_ref().and_then(|s| s.stop_timeout_s);
-                    own.map_or(STOP_GRACE_S, u64::from)
-                }
-            };
-            let options = StopContainerOptions { t: i32::try_from(grace).ok(), signal: None };
-            while let Err(error) = client.stop_container(&name, Some(options.clone())).await {
+            tokio::select! {
+                Ok(_) = asked.wait_for(|wanted| *wanted) => {}
+                () = sleep(left) => drop(std::fs::write(self.folder.path().join(OVERTIME), b"")),
+            }
+            // The container was made with its signal and its grace.
+            let patient = client.clone().with_timeout(LONGEST_STOP);
+            while let Err(error) = patient.stop_container(&name, None).await {
                 tracing::warn!(task = %self.task, %error, "a container cannot be stopped; trying again");
                 sleep(AGAIN).await;
             }

@@ -53,6 +53,8 @@ pub struct DockerSettings {
     pub permitted: Permitted,
     /// What every job gets.
     pub defaults: JobDefaults,
+    /// Names of volumes without a path that all jobs share.
+    pub shared_volumes: Vec<String>,
     /// When the daemon is to ask a registry.
     pub policy: PullPolicy,
     /// Logins of registries.
@@ -80,7 +82,7 @@ struct Shared {
 
 /// What this process knows of an open attempt.
 struct Tracked {
-    stop: watch::Sender<Option<u32>>,
+    stop: watch::Sender<bool>,
     said: Vec<ReportEnvelope>,
 }
 
@@ -119,8 +121,8 @@ impl Docker {
         Ok(Self { host, shared, runtime: Handle::current() })
     }
 
-    fn spawn(&self, task: TaskId, spec: Option<TaskSpec>, grace: Option<u32>) {
-        let (stop, wanted) = watch::channel(grace);
+    fn spawn(&self, task: TaskId, spec: Option<TaskSpec>, stopped: bool) {
+        let (stop, wanted) = watch::channel(stopped);
         self.shared.tracked().insert(task, Tracked { stop, said: Vec::new() });
         self.runtime.spawn(attempt::run(self.shared.clone(), task, spec, wanted));
     }
@@ -150,7 +152,7 @@ impl Compute for Docker {
             known.said.iter().for_each(|said| drop(self.shared.reports.send(said.clone())));
             return;
         }
-        self.spawn(id, Some(task), None);
+        self.spawn(id, Some(task), false);
     }
 
     fn stop(&self, task: TaskId, grace_s: u32) {
@@ -160,8 +162,8 @@ impl Compute for Docker {
         }
         let known = self.shared.tracked().get(&task).map(|known| known.stop.clone());
         match known {
-            Some(stop) => drop(stop.send_replace(Some(grace_s))),
-            None => self.spawn(task, None, Some(grace_s)),
+            Some(stop) => drop(stop.send_replace(true)),
+            None => self.spawn(task, None, true),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::{DockerSettings, OWNER, TASK};
 use crate::compute::machine::task::{STOP_GRACE_S, argv, cpu_shares, trimmed, ulimits, volume_number};
-use crate::compute::machine::{Image, environment};
+use crate::compute::machine::{Image, environment, shared_volume};
 use crate::compute::{DeviceSpec, MountSpec, TaskSpec, TmpfsSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
 use bollard::models::{
@@ -135,11 +135,17 @@ fn binds(spec: &TaskSpec, settings: &DockerSettings, name: &str) -> Result<Vec<S
         binds.push(bind(mount, settings, name, &mut named)?);
     }
     for (source, target, readonly) in &settings.defaults.mounts {
-        if spec.mounts.iter().all(|mount| trimmed(&mount.target) != trimmed(target)) {
+        if own_targets(spec).all(|own| trimmed(own) != trimmed(target)) {
             binds.push(text(source, target, if *readonly { "ro" } else { "rw" })?);
         }
     }
     Ok(binds)
+}
+
+/// Where the job mounts something itself.
+fn own_targets(spec: &TaskSpec) -> impl Iterator<Item = &str> {
+    let tmpfs = spec.tmpfs.iter().map(|t| t.target.as_str());
+    spec.mounts.iter().map(|mount| mount.target.as_str()).chain(tmpfs)
 }
 
 fn bind<'s>(
@@ -153,6 +159,9 @@ fn bind<'s>(
         VolumeSource::Host(path) => {
             stays_inside(path, settings)?;
             text(path, &mount.target, mode)
+        }
+        VolumeSource::Anonymous(name) if settings.shared_volumes.contains(name) => {
+            text(&shared_volume(&settings.data, name), &mount.target, mode)
         }
         VolumeSource::Anonymous(name) => {
             let index = volume_number(named, name);

@@ -56,7 +56,7 @@ use ipnet::IpNet;
 use network::{NetworkSettings, Networks};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -134,10 +134,9 @@ impl MachineSettings {
     }
 }
 
-/// Each shared volume's folder, made by the first job that mounts it and kept for good.
-fn shared_volumes(data: &Path, names: &[String]) -> HashMap<String, String> {
-    let folder = |name: &String| data.join("volumes").join(name).to_string_lossy().into_owned();
-    names.iter().map(|name| (name.clone(), folder(name))).collect()
+/// A shared volume's folder, made by the first job that mounts it and kept for good.
+pub(in crate::compute) fn shared_volume(data: &Path, name: &str) -> String {
+    data.join("volumes").join(name).to_string_lossy().into_owned()
 }
 
 /// This machine. Dropping it stops the watching and leaves the tasks running.
@@ -166,6 +165,7 @@ impl Machine {
             None => program::find(&run)?,
         };
         let wake = run.join("wake.sock");
+        let volume = |name: &String| (name.clone(), shared_volume(&data, name));
         let common = Common {
             cgroup: cgroup_name(&data),
             wake: wake.to_string_lossy().into_owned(),
@@ -177,7 +177,7 @@ impl Machine {
             nofile_hard: raise_open_files(),
             permitted: settings.permitted.clone(),
             defaults: settings.defaults.clone(),
-            shared_volumes: shared_volumes(&data, &settings.shared_volumes),
+            shared_volumes: settings.shared_volumes.iter().map(volume).collect(),
             users: settings.users,
             driver: settings.driver.clone(),
             fence: fence(settings, &program, &cgroup_name(&data)),

@@ -121,8 +121,7 @@ pub fn build(
         readonly_root: spec.readonly_root,
         memory_bytes: Some(u64::from(spec.memory_mib) << 20),
         swap_bytes: spec.max_swap_mib.map(|mib| u64::from(mib) << 20),
-        // Without swap it means nothing, as at AWS.
-        swappiness: spec.swappiness.filter(|_| spec.max_swap_mib.is_some_and(|mib| mib > 0)),
+        swappiness: spec.swappiness,
         cpu_shares: cpu_shares(spec),
         cpu_quota_milli: fargate.then_some(u64::from(spec.vcpus_milli)),
         pids_max: Some(common.pids_max),
