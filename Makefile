@@ -1,6 +1,6 @@
 # Everything here works from a fresh clone: what is missing is installed first (see scripts/setup.sh).
 # CARGO_TARGET_DIR is honoured; without it everything is built in ./target.
-.PHONY: help build demo test test-full test-guest test-fresh lint bench clean
+.PHONY: help build demo test test-full test-drivers test-guest test-fresh lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -17,8 +17,11 @@ test: ## everything that CI runs as tests
 test-full: ## the same and what is slow
 	@scripts/test.sh --full
 
+test-drivers: ## container tests under every driver, and a table of how each fared (an hour, most of it the guest)
+	@scripts/drivers.sh
+
 test-guest: ## container tests in an emulated machine with control groups of version 2 alone
-	@BATCHYARD_GUEST_SECONDS=3000 scripts/guest.sh "$(CURDIR)/.venv/bin/python" -m pytest tests/test_container.py tests/test_security.py -q
+	@scripts/drivers.sh guest
 
 test-fresh: ## demo and test in a Debian made for it, which has only the toolchains
 	@scripts/test-fresh.sh

@@ -34,4 +34,5 @@ else
     suite clients clients
     warn "slow tests were NOT run: make test-full"
 fi
+warn "container tests under the other drivers and in the version 2 guest were NOT run: make test-drivers"
 finish_suites "make test${full:+-full}"

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         marker = item.get_closest_marker("drivers")
         if marker and DRIVER not in marker.args:
-            item.add_marker(pytest.mark.skip(reason=f"not with the driver {DRIVER}: docs/containers.md"))
+            item.add_marker(pytest.mark.skip(reason=f"only with {', '.join(marker.args)}: docs/containers.md"))
     items.sort(key=lambda item: item.get_closest_marker("late") is not None)
 
 

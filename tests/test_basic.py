@@ -112,9 +112,9 @@ def test_a_job_that_succeeds(server):
 def test_the_log_can_be_read_while_the_job_runs(server, shared_folder):
     """The stream's name is there as soon as the job is RUNNING, and lines come as they are printed (clients §0, 3)."""
     job_id = server.shell(
-        "echo first; while [ ! -e /shared/go ]; do sleep 0.05; done; echo second",
+        f"echo first; while [ ! -e {shared_folder}/go ]; do sleep 0.05; done; echo second",
         volumes=[{"name": "s", "host": {"sourcePath": str(shared_folder)}}],
-        mountPoints=[{"containerPath": "/shared", "sourceVolume": "s"}],
+        mountPoints=[{"containerPath": str(shared_folder), "sourceVolume": "s"}],
     )
     job = server.wait_job(job_id, "RUNNING")
     stream = job["container"]["logStreamName"]

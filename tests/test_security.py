@@ -13,6 +13,8 @@ from support import leaks
 from support.server import DRIVER, USER_NAMESPACES
 from support.wait import until
 
+pytestmark = pytest.mark.drivers("native", "oci", "docker")
+
 # Docker's default capabilities, by their numbers in linux/capability.h.
 DOCKER_CAPABILITIES = {
     "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7, "SETPCAP": 8,
@@ -99,6 +101,7 @@ def test_own_processes_only(server):
     assert server.run_shell("readlink /proc/self/ns/net") == [os.readlink("/proc/self/ns/net")]
 
 
+@pytest.mark.drivers("native", "oci", "docker", "process")
 def test_no_descriptor_of_the_server_or_supervisor(server):
     """Nothing but standard input, output and error. The folder that `ls` held while it listed has no link any more."""
     lines = server.log_of(server.succeed(server.submit(server.register(["ls", "-l", "/proc/self/fd"]))))
@@ -109,8 +112,9 @@ def test_no_descriptor_of_the_server_or_supervisor(server):
     assert all(descriptors[n].startswith("pipe:") for n in "12")
 
 
+@pytest.mark.drivers("native", "oci", "docker", "process")
 def test_environment_holds_no_secret_of_the_server(server):
-    lines = server.run_shell("env; cat /proc/1/environ | tr '\\0' '\\n'")
+    lines = server.run_shell("env; cat /proc/$$/environ | tr '\\0' '\\n'")
     assert not [line for line in lines if server.secret in line or "BATCHYARD" in line]
 
 
@@ -176,7 +180,7 @@ def test_a_link_in_a_volume_does_not_lead_a_mount_out(server, shared_folder, tmp
 
 
 @pytest.mark.skipif(USER_NAMESPACES == "all", reason="privileged and a user namespace exclude each other: test_security_users")
-@pytest.mark.drivers("native", "oci", "process")  # Docker wants all capabilities, which this host need not have.
+@pytest.mark.drivers("native", "oci")  # Docker wants all capabilities, which this host need not have.
 def test_privileged_has_what_the_host_can_give(server):
     job = server.succeed(server.shell("grep ^Cap /proc/self/status; mount -t tmpfs none /mnt && echo mounted", privileged=True))
     lines = server.log_of(job)
@@ -197,6 +201,7 @@ def test_jobs_do_not_see_each_other(server, shared_folder):
     assert not [line for line in lines if "shared/ready" in line]
 
 
+@pytest.mark.drivers("native", "oci", "docker", "process")
 def test_the_server_keeps_its_files_to_itself(server):
     """Keys and task files (they hold the jobs' environments) are for the server's user alone."""
     assert (server.data_dir / "credentials").stat().st_mode & 0o077 == 0

@@ -62,6 +62,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use task::Common;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
@@ -72,6 +73,8 @@ use work::{Op, Workers};
 
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
 const WORKERS: usize = 8;
+/// How long ended attempts may be cleared up before a server that stops leaves bridge and cgroup to the next.
+const CLEARING: Duration = Duration::from_secs(2);
 
 /// How this machine runs tasks.
 #[derive(Debug, Clone)]
@@ -255,6 +258,11 @@ impl Machine {
 impl Compute for Machine {
     /// The cgroup above all attempts' goes, and the bridge of their networks.
     fn leave(&self) {
+        let until = Instant::now() + CLEARING;
+        let clearing = || self.attempts.tracked.which(|t| t.ended);
+        while !clearing().is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.attempts.networks.clear();
         cgroup::remove_alone(&self.attempts.common.cgroup);
     }
