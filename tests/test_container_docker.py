@@ -2,6 +2,7 @@
 errors of a daemon. Never here: what a container gets (test_container, test_security)."""
 
 import socketserver
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler
 
@@ -142,6 +143,36 @@ def test_a_job_that_ignores_its_end_is_killed_after_the_grace(server):
     server.batch.terminate_job(jobId=started, reason="enough")
     job = server.fail(started)
     assert job["statusReason"] == "enough" and job["container"]["exitCode"] == 137
+
+
+@docker_only
+def test_a_daemon_that_goes_is_waited_for(make_server):
+    """Its containers end with it, as without live-restore; what came meanwhile runs when it is back."""
+    daemon = dockerd.Dockerd(tempfile.mkdtemp(prefix="bydocker"))
+    dockerd.shared()  # Skips where there can be none.
+    try:
+        server = make_server(BATCHYARD_DOCKER_HOST=daemon.start().host).start()
+        cut = server.shell("trap 'exit 9' TERM; echo on; while :; do sleep 0.05; done")
+        server.wait_job(cut, "RUNNING")
+        daemon.stop()
+        later = server.shell("echo later")
+        until(lambda: server.job(later).get("statusReason", "").startswith("waiting for Docker"), what="the reason")
+        daemon.start()
+        assert server.log_of(server.succeed(later)) == ["later"]
+        assert server.fail(cut)["container"]["exitCode"] == 9
+        server.stop()
+        server.process = None
+    finally:
+        daemon.remove()
+
+
+@docker_only
+@pytest.mark.slow
+def test_a_job_over_its_time_is_stopped(server):
+    job_id = server.shell("trap 'echo asked; exit 5' TERM; echo on; while :; do sleep 0.05; done", timeout={"attemptDurationSeconds": 60})
+    job = server.fail(job_id, timeout=90)
+    assert job["statusReason"] == "Job attempt duration exceeded timeout"
+    assert server.log_of(job) == ["on", "asked"]
 
 
 def containers(server):
