@@ -205,6 +205,19 @@ def test_pulls_at_once_are_bounded_and_share_what_they_have_in_common(proxy, reg
     assert {blob: count for blob, count in proxy.blobs().items() if blob in layers} == dict.fromkeys(layers, 1)
 
 
+def test_a_silent_registry_holds_up_no_other(proxy, registry, base, make_server):
+    server = make_server(BATCHYARD_MAX_PULLS=1, **PULL).start()
+    slow, _ = registry.push("slow/tool", "1", [busybox_layer() + bytes(512 * 40)], pack=lambda tar: tar, kind="tar")
+    proxy.order("/blobs/", "gate", 100)
+    waits = server.submit(server.register(["/bin/busybox", "true"], image=through(proxy, registry, slow)))
+    until(lambda: proxy.held, what="the pull that waits")
+    image, _ = registry.push("quick/tool", "1", [base], {"Cmd": ["/bin/busybox", "echo", "here"]})
+    assert server.log_of(server.succeed(server.submit(server.register([], image=image)))) == ["here"]
+    assert server.job(waits)["status"] == "STARTING"
+    proxy.open()
+    server.succeed(waits)
+
+
 def test_a_silent_registry_is_given_up(proxy, registry, base, make_server):
     server = make_server(**PULL).start()
     image, _ = registry.push("silent/tool", "1", [base])

@@ -99,7 +99,7 @@ async fn fetch(
     let _locker = inner.lockers.acquire().await.map_err(|_| ended())?;
     let fetching = blocking(move || store.begin_fetch(&reference, manifest, config, blobs)).await??;
     // After the locks of layers, so that who has a turn never waits for who has none.
-    let _turn = inner.turns.acquire().await.map_err(|_| ended())?;
+    let _turn = inner.turns.take(source.asked.registry()).await.ok_or_else(ended)?;
     let fetched_bytes = source.layers(&fetching, on_progress).await?;
     let done: ImportedImage = match blocking(move || fetching.finish()).await? {
         Err(ImageError::Vanished { .. }) => return Err(Fetch::Vanished),

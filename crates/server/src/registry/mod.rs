@@ -9,6 +9,7 @@ mod docker_config;
 mod error;
 mod fetch;
 mod login;
+mod turns;
 
 pub use check::{HUB, check, host_of};
 pub use error::PullError;
@@ -22,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use turns::Turns;
 
-/// Fewer than the runtime has threads for what blocks, so that whoever has the locks always gets one to finish.
+/// Images at once, of all registries. Fewer than the runtime has threads for what blocks, so that whoever has the locks always gets one to finish.
 const LOCKERS: usize = 64;
 
 /// A user of a registry.
@@ -88,7 +90,7 @@ pub struct RegistrySettings {
     pub ca_file: Option<PathBuf>,
     /// How long a registry may send nothing.
     pub silence: Duration,
-    /// Most images that are pulled at once.
+    /// Most images that are pulled from one registry at once.
     pub max_pulls: usize,
     /// Where logins are found.
     pub logins: Logins,
@@ -116,8 +118,8 @@ struct Inner {
     store: ImageStore,
     settings: RegistrySettings,
     clients: Clients,
-    /// Images at once.
-    turns: Semaphore,
+    /// Images of a registry at once.
+    turns: Turns,
     /// Images that have or wait for locks of layers: each may take up a thread.
     lockers: Semaphore,
 }
@@ -129,7 +131,7 @@ impl Registry {
     /// The file of certificates cannot be read.
     pub fn new(store: ImageStore, settings: RegistrySettings) -> Result<Self, PullError> {
         let clients = Clients::new(&settings)?;
-        let turns = Semaphore::new(settings.max_pulls.max(1));
+        let turns = Turns::new(settings.max_pulls);
         Ok(Self(Arc::new(Inner { store, settings, clients, turns, lockers: Semaphore::new(LOCKERS) })))
     }
 
