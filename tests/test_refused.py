@@ -63,7 +63,6 @@ CONTAINER = {"image": "busybox", "resourceRequirements": [{"type": "VCPU", "valu
     ("more", "word"),
     [
         ({"arrayProperties": {"size": 2}}, "array"),
-        ({"dependsOn": [{"jobId": "00000000-0000-4000-8000-000000000000"}]}, "depend"),
         ({"nodeOverrides": {"numNodes": 2}}, "nodeOverrides"),
         ({"ecsPropertiesOverride": {"taskProperties": []}}, "ecsPropertiesOverride"),
         ({"eksPropertiesOverride": {"podProperties": {}}}, "eksPropertiesOverride"),

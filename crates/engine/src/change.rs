@@ -57,6 +57,8 @@ pub struct JobRow {
     pub created_ms: i64,
     /// Everything that the engine must know again after a restart, see [`JobFacts`].
     pub facts: JobFacts,
+    /// Jobs that had to succeed first, each once.
+    pub depends_on: Arc<[JobUuid]>,
     /// Everything else as JSON text.
     pub body: Arc<str>,
 }

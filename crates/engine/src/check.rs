@@ -34,6 +34,9 @@ impl Engine {
         for queue in self.state.queues.values() {
             self.check_queue(queue)?;
         }
+        let (dependents, waits) = self.state.depends.pairs();
+        ensure!(dependents == waits, "{dependents} jobs are waited for, {waits} wait");
+        ensure!(self.state.depends.is_settled(), "what follows from an end was not done");
         self.check_attempts()?;
         self.check_sums()
     }
@@ -56,6 +59,14 @@ impl Engine {
                 "job {id} is {:?}, waits: {waits}",
                 hot.status
             );
+            let on = self.state.depends.of(key);
+            let pending = hot.status == JobStatus::Pending;
+            ensure!(pending == on.is_some(), "job {id} is {:?} and waits for {on:?}", hot.status);
+            ensure!(pending == queue.pending.holds(hot.id, key), "job {id} is {:?}, its queue", hot.status);
+            for dependency in on.into_iter().flatten() {
+                let other = self.state.jobs.get(*dependency).ok_or(format!("job {id} waits for nobody"))?;
+                ensure!(!other.hot.status.is_terminal(), "job {id} waits for one that has ended");
+            }
             ensure!(!waits || hot.status_reason.is_some(), "job {id} waits without a reason");
         }
         Ok(())

@@ -65,14 +65,16 @@ impl Engine {
 
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) -> Reply {
-        match input {
+        let reply = match input {
             Input::Command(command) => self.command(command, now),
             Input::Report(report) => {
                 self.report(report, now);
                 Reply::Done
             }
             Input::Tick => Reply::Done,
-        }
+        };
+        self.follow_ends(now);
+        reply
     }
 
     fn command(&mut self, command: Command, now: Now) -> Reply {
@@ -101,6 +103,7 @@ impl Engine {
         self.settle();
         self.come_back_to_settle(now);
         self.give_up_heads(now);
+        self.follow_ends(now);
         if self.state.agenda.is_empty() {
             return;
         }

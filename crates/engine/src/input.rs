@@ -55,7 +55,7 @@ pub enum Command {
     RegisterJobDefinition(JobDefinition),
     /// In any status; done twice is done once.
     DeregisterJobDefinition(DefinitionId),
-    /// Queue ENABLED, definition ACTIVE.
+    /// Queue ENABLED, definition ACTIVE. `Stale` when a dependency that was seen open is not here any more.
     Submit(Box<Submission>),
     /// Ends it when it has not been placed, else nothing (spec jobs §8). Unknown or ended: nothing.
     Cancel(StopRequest),
@@ -88,6 +88,8 @@ pub struct Submission {
     pub platform: Platform,
     /// What each attempt needs.
     pub needs: Needs,
+    /// Jobs that have to succeed first.
+    pub depends_on: Vec<Dependency>,
     /// When to try again.
     pub retry: RetryStrategy,
     /// Seconds of RUNNING after which an attempt is ended.
@@ -106,6 +108,27 @@ pub struct Submission {
     pub submitter: Arc<str>,
     /// Everything else that DescribeJobs and the container need, as JSON text.
     pub body: Arc<str>,
+}
+
+/// A job that another depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dependency {
+    /// The job.
+    pub job: JobUuid,
+    /// How the caller saw it. What the engine holds itself wins; what it no longer holds and the caller saw open is answered
+    /// `Stale`.
+    pub found: Found,
+}
+
+/// How a job was seen in the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Not ended.
+    Open,
+    /// SUCCEEDED.
+    Succeeded,
+    /// FAILED.
+    Failed,
 }
 
 /// Who is to be stopped, and the caller's words for it.

@@ -2,14 +2,14 @@
 
 use crate::change::AttemptRow;
 use crate::engine::Engine;
-use crate::ids::JobId;
+use crate::ids::{JobId, JobUuid};
 use crate::job::Job;
 use crate::job::status::{Event, JobStatus};
 use crate::queue::Queue;
 use crate::restore::{LastIds, OpenJob, OpenRows};
 use crate::slab::Key;
 use crate::state::{Attempt, Environment};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn fill(engine: &mut Engine, rows: OpenRows) {
     let state = &mut engine.state;
@@ -20,10 +20,16 @@ pub(crate) fn fill(engine: &mut Engine, rows: OpenRows) {
     state.policies = rows.scheduling_policies.into_iter().map(|row| (row.id, row)).collect();
     rows.job_definitions.into_iter().for_each(|facts| state.definitions.insert(facts));
     let mut keys = BTreeMap::new();
+    let mut pending = Vec::new();
     for open in rows.jobs {
-        let (id, key) = (open.id(), add_job(engine, open));
+        let (id, on) = (open.id(), open.depends_on.clone());
+        let key = add_job(engine, open);
         keys.insert(id, key);
+        if engine.state.jobs[key].hot.status == JobStatus::Pending {
+            pending.push((key, on));
+        }
     }
+    pending.into_iter().for_each(|(key, on)| add_pending(engine, key, &on));
     for row in rows.attempts {
         add_attempt(engine, &keys, row);
     }
@@ -55,7 +61,7 @@ fn last_ids(rows: &OpenRows) -> LastIds {
 }
 
 fn add_job(engine: &mut Engine, open: OpenJob) -> Key {
-    let OpenJob { mut hot, uuid, queue, mut facts } = open;
+    let OpenJob { mut hot, uuid, queue, mut facts, depends_on: _ } = open;
     let state = &mut engine.state;
     hot.status_reason = hot.status_reason.map(|text| state.shared.text(text));
     facts.retry.rules = state.shared.rules(facts.retry.rules);
@@ -78,6 +84,15 @@ fn add_job(engine: &mut Engine, open: OpenJob) -> Key {
         engine.make_runnable(key, Event::Ready);
     }
     key
+}
+
+/// Those of its dependencies that are not among the open jobs have succeeded, or it would have failed with them.
+fn add_pending(engine: &mut Engine, key: Key, on: &[JobUuid]) {
+    let open: BTreeSet<Key> = on.iter().filter_map(|uuid| engine.state.by_uuid.get(uuid)).copied().collect();
+    if open.is_empty() {
+        return engine.make_runnable(key, Event::Ready);
+    }
+    engine.keep_pending(key, open);
 }
 
 fn add_attempt(engine: &mut Engine, keys: &BTreeMap<JobId, Key>, row: AttemptRow) {

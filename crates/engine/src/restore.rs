@@ -63,6 +63,8 @@ pub struct OpenJob {
     pub uuid: JobUuid,
     /// Its queue.
     pub queue: QueueId,
+    /// Jobs that have to succeed first, those that have included.
+    pub depends_on: Arc<[JobUuid]>,
     /// The rest that decides; its row id is in `hot`.
     pub facts: JobFacts,
 }

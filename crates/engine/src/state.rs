@@ -5,6 +5,7 @@ use crate::capacity::host::HostState;
 use crate::change::AttemptRow;
 use crate::ids::{ComputeEnvironmentId, HostId, JobUuid, PolicyId, QueueId, TaskId};
 use crate::job::Job;
+use crate::job::depends::{self, Depends};
 use crate::job::end::EXITED;
 use crate::job::retry::RetryRule;
 use crate::queue::Queue;
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub by_uuid: BTreeMap<JobUuid, Key>,
     /// Every open attempt.
     pub attempts: BTreeMap<TaskId, Attempt>,
+    /// Who waits for whom.
+    pub depends: Depends,
     pub last: LastIds,
     pub shared: Shared,
     /// What is new since the last pass.
@@ -70,6 +73,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub behind: Arc<str>,
+    pub pending: Arc<str>,
     pub exited: Arc<str>,
     pub no_rules: Arc<[RetryRule]>,
 }
@@ -77,7 +81,11 @@ pub(crate) struct Shared {
 impl Shared {
     /// The shared copy of a text, where there is one.
     pub(crate) fn text(&self, text: Arc<str>) -> Arc<str> {
-        [&self.behind, &self.exited].into_iter().find(|s| ***s == *text).cloned().unwrap_or(text)
+        [&self.behind, &self.pending, &self.exited]
+            .into_iter()
+            .find(|s| ***s == *text)
+            .cloned()
+            .unwrap_or(text)
     }
 
     /// The shared copy of a job's retry rules, where there is one.
@@ -97,8 +105,14 @@ impl State {
             jobs: Slab::new(),
             by_uuid: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            depends: Depends::default(),
             last,
-            shared: Shared { behind: BEHIND.into(), exited: EXITED.into(), no_rules: Arc::from([]) },
+            shared: Shared {
+                behind: BEHIND.into(),
+                pending: depends::WAITS.into(),
+                exited: EXITED.into(),
+                no_rules: Arc::from([]),
+            },
             agenda: Agenda::default(),
             unsettled: Unsettled::default(),
         }

@@ -1,5 +1,6 @@
 //! One job: its life cycle, its retries, how its end is told. Never here: queues and hosts.
 
+pub(crate) mod depends;
 pub(crate) mod end;
 pub mod retry;
 pub mod status;

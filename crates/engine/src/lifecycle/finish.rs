@@ -45,6 +45,7 @@ impl Engine {
 
     /// Ends a waiting job. Another head is another chance, so a pass is due.
     pub(crate) fn fail_waiting(&mut self, key: Key, reason: Arc<str>, now: Now) {
+        self.leave_pending(key);
         if self.leave_queue(key) {
             self.state.agenda.queues.insert(self.state.jobs[key].queue);
         }
@@ -57,7 +58,8 @@ impl Engine {
         job.advance(event);
         job.hot.status_reason = Some(self.state.shared.text(reason));
         job.hot.stopped_ms = Some(stopped_ms);
-        let id = job.queue;
+        let (id, row) = (job.queue, job.hot.id);
+        self.state.depends.end(row, key, event == Event::Succeeded);
         if let Some(queue) = self.state.queues.get_mut(&id) {
             queue.open -= 1;
         }

@@ -72,19 +72,21 @@ impl Engine {
     pub(crate) fn end_jobs_of_deleted_queues(&mut self, now: Now) {
         let mut doomed: Vec<Key> = Vec::new();
         for queue in self.state.queues.values().filter(|queue| queue.row.status == Status::Deleting) {
-            doomed.extend(queue.waiting.iter().take(ENDED_AT_ONCE - doomed.len()));
+            let jobs = queue.waiting.iter().chain(queue.pending.iter());
+            doomed.extend(jobs.take(ENDED_AT_ONCE - doomed.len()));
         }
         let reason: Arc<str> = QUEUE_DELETED.into();
         for key in doomed {
             self.fail_waiting(key, reason.clone(), now);
         }
+        self.follow_ends(now);
     }
 
     /// Asks for another turn at once when jobs of deleted queues are left.
     pub(crate) fn come_back_for_deleted_queues(&mut self, now: Now) {
         let left = |id: &QueueId| {
             let queue = &self.state.queues[id];
-            queue.row.status == Status::Deleting && !queue.waiting.is_empty()
+            queue.row.status == Status::Deleting && !(queue.waiting.is_empty() && queue.pending.is_empty())
         };
         if let Some(id) = self.state.queues.keys().copied().find(left) {
             self.state.agenda.queues.insert(id);

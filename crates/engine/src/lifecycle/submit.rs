@@ -2,20 +2,24 @@
 
 use crate::change::{JobFacts, JobHot, JobRow};
 use crate::engine::{Engine, refused};
-use crate::ids::{JobId, QueueId};
-use crate::input::{Now, Refusal, RefusalKind, Reply, Submission};
+use crate::ids::{JobId, JobUuid, QueueId};
+use crate::input::{Dependency, Now, Refusal, RefusalKind, Reply, Submission};
 use crate::job::Job;
+use crate::job::depends;
 use crate::job::retry::RetryStrategy;
 use crate::job::status::{Event, JobStatus};
+use crate::lifecycle::depend::Standing;
 use crate::resource::{Platform, State as OnOff, Status};
 use crate::slab::Key;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// AWS's words, its slip of the pen included (spec jobs §2.5).
 const NO_SHARES: &str = "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair \
                          share scheduling policy.";
 
 impl Engine {
-    /// Takes a job in: RUNNABLE at once, since nothing but room holds it back.
+    /// Takes a job in: RUNNABLE at once unless others have to succeed before it.
     pub(crate) fn submit(&mut self, submission: Submission, now: Now) -> Result<Reply, Refusal> {
         let Some(definition) = self.state.definitions.get(submission.definition) else {
             return Ok(Reply::Stale);
@@ -33,11 +37,17 @@ impl Engine {
         self.accepts_submissions(submission.queue)?;
         self.can_run(submission.queue, submission.platform)?;
         self.share_fits(&submission)?;
+        let standing = self.standing(&submission.depends_on);
+        if standing == Standing::Stale {
+            return Ok(Reply::Stale);
+        }
         let fails = submission.fails.clone();
         let (id, key) = self.insert_job(submission, now);
-        match fails {
-            Some(reason) => self.fail_waiting(key, reason, now),
-            None => self.make_runnable(key, Event::Ready),
+        match (fails, standing) {
+            (Some(reason), _) => self.fail_waiting(key, reason, now),
+            (None, Standing::Open(open)) if open.is_empty() => self.make_runnable(key, Event::Ready),
+            (None, Standing::Open(open)) => self.make_pending(key, open),
+            (None, _) => self.fail_waiting(key, depends::FAILED.into(), now),
         }
         Ok(Reply::Job(id))
     }
@@ -110,6 +120,7 @@ impl Engine {
             submitter: submission.submitter,
             created_ms: now.wall_ms,
             facts: facts.clone(),
+            depends_on: each_once(&submission.depends_on),
             body: submission.body,
         });
         let (uuid, queue) = (submission.uuid, submission.queue);
@@ -134,4 +145,8 @@ impl Engine {
         }
         self.batch.touch(&mut self.state.jobs, key);
     }
+}
+
+fn each_once(dependencies: &[Dependency]) -> Arc<[JobUuid]> {
+    dependencies.iter().map(|dependency| dependency.job).collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -1,13 +1,13 @@
 //! First in, first out (spec infrastructure §3.2). Never here: whether the head fits anywhere.
 //!
-//! Only heads are placed, so what was placed once is older than all that never was: in the order of row ids a retried
-//! job re-enters at the front by itself. And the order follows from the rows alone, the same after a restart.
+//! In the order of row ids a retried job re-enters before all that came after it, and a job whose dependencies are met stands
+//! where it was submitted. And the order follows from the rows alone, the same after a restart.
 
 use crate::ids::JobId;
 use crate::slab::Key;
 use std::collections::BTreeMap;
 
-/// The waiting jobs of a queue.
+/// Jobs of a queue.
 #[derive(Debug, Default)]
 pub(crate) struct Fifo {
     jobs: BTreeMap<JobId, Key>,

@@ -15,6 +15,8 @@ pub(crate) struct Queue {
     pub row: JobQueue,
     /// RUNNABLE jobs in the order in which they are looked at.
     pub waiting: Fifo,
+    /// PENDING jobs.
+    pub pending: Fifo,
     /// Jobs of it that have not ended.
     pub open: usize,
     /// The waiting job whose `statusReason` is that of a head; all others say that they are behind it.
@@ -26,6 +28,6 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(row: JobQueue) -> Self {
-        Self { row, waiting: Fifo::default(), open: 0, told: None, blocked: None }
+        Self { row, waiting: Fifo::default(), pending: Fifo::default(), open: 0, told: None, blocked: None }
     }
 }

@@ -48,6 +48,7 @@ fn submission(number: u128) -> Box<Submission> {
         platform: Platform::Ec2,
         needs: words::needs("1"),
         retry: RetryStrategy::default(),
+        depends_on: Vec::new(),
         timeout_s: None,
         share: None,
         priority: 0,

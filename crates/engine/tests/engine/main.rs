@@ -2,6 +2,7 @@
 
 mod backlog;
 mod common;
+mod depends;
 mod life;
 mod placing;
 mod policies;

@@ -2,6 +2,7 @@
 //!
 //! Never here: whole rows.
 
+use batchyard_engine::JobUuid;
 use batchyard_engine::change::{ContainerResult, JobFacts};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{LimitCause, Needs, Platform, PolicyKind, State, Status, TimeLimit};
@@ -97,6 +98,9 @@ struct Facts {
     share: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "is_zero")]
     priority: i32,
+    /// Public ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<uuid::Uuid>,
 }
 
 fn is_zero(number: &i32) -> bool {
@@ -115,7 +119,7 @@ struct Rule {
     on_exit_code: Option<Arc<str>>,
 }
 
-pub fn facts_text(facts: &JobFacts) -> String {
+pub fn facts_text(facts: &JobFacts, depends_on: &[JobUuid]) -> String {
     let rule = |r: &RetryRule| Rule {
         retry: r.retry,
         on_status_reason: r.on_status_reason.clone(),
@@ -132,11 +136,12 @@ pub fn facts_text(facts: &JobFacts) -> String {
         timeout_seconds: facts.timeout_s,
         share: facts.share.clone(),
         priority: facts.priority,
+        depends_on: depends_on.iter().map(|job| uuid::Uuid::from_bytes(job.0)).collect(),
     };
     serde_json::to_string(&facts).expect("plain struct")
 }
 
-pub fn facts(text: &str) -> Result<JobFacts, String> {
+pub fn facts(text: &str) -> Result<(JobFacts, Arc<[JobUuid]>), String> {
     let f: Facts = serde_json::from_str(text).map_err(|e| e.to_string())?;
     let rule = |r: Rule| RetryRule {
         retry: r.retry,
@@ -144,14 +149,16 @@ pub fn facts(text: &str) -> Result<JobFacts, String> {
         on_reason: r.on_reason,
         on_exit_code: r.on_exit_code,
     };
-    Ok(JobFacts {
+    let depends_on = f.depends_on.iter().map(|job| JobUuid(*job.as_bytes())).collect();
+    let facts = JobFacts {
         platform: platform(f.platform).ok_or_else(|| format!("platform {}", f.platform))?,
         needs: Needs { vcpus_milli: f.vcpus_milli, memory_mib: f.memory_mib, gpus: f.gpus },
         retry: RetryStrategy { attempts: f.attempts, rules: f.rules.into_iter().map(rule).collect() },
         timeout_s: f.timeout_seconds,
         share: f.share,
         priority: f.priority,
-    })
+    };
+    Ok((facts, depends_on))
 }
 
 /// One element of `attempt.containers`.

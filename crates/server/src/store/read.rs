@@ -4,7 +4,8 @@
 
 use super::StoreError;
 use super::beside::{TagOwner, tags_of};
-use super::restore::{attempt, compute_environment, hot, job_queue, scheduling_policy};
+use super::restore::{attempt, compute_environment, hot, job_queue, must, scheduling_policy};
+use batchyard_engine::JobStatus;
 use batchyard_engine::change::{AttemptRow, JobHot};
 use batchyard_engine::ids::{ComputeEnvironmentId, JobId, JobUuid, QueueId};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
@@ -163,6 +164,16 @@ impl Reader {
     /// A job with its attempts.
     pub fn job(&self, uuid: JobUuid) -> Result<Option<JobRecord>, StoreError> {
         self.job_where("job.uuid = ?1", params![&uuid.0[..]])
+    }
+
+    /// How a job stands.
+    pub fn job_status(&self, uuid: JobUuid) -> Result<Option<JobStatus>, StoreError> {
+        let status = |row: &Row<'_>| {
+            let id = row.get(0)?;
+            must("job", id, "status", JobStatus::from_number(row.get(1)?))
+        };
+        let sql = "SELECT id, status FROM job WHERE uuid = ?1";
+        Ok(self.rows(sql, params![&uuid.0[..]], status)?.pop())
     }
 
     /// A job with its attempts, by row id.

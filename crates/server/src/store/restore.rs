@@ -141,8 +141,9 @@ fn open_jobs(c: &Connection, queue: QueueId, number: i64) -> Result<Vec<OpenJob>
     while let Some(row) = rows.next()? {
         let hot = hot(row)?;
         let read = facts(&row.get::<_, String>("facts")?);
-        let facts = read.map_err(|what| StoreError::Row { table: "job_body", id: hot.id.0, what })?;
-        out.push(OpenJob { hot, uuid: JobUuid(row.get("uuid")?), queue, facts });
+        let (facts, depends_on) =
+            read.map_err(|what| StoreError::Row { table: "job_body", id: hot.id.0, what })?;
+        out.push(OpenJob { hot, uuid: JobUuid(row.get("uuid")?), queue, depends_on, facts });
     }
     Ok(out)
 }

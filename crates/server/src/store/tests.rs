@@ -102,6 +102,7 @@ fn job(id: i64) -> JobRow {
         submitter: "arn".into(),
         created_ms: 100 + id,
         facts: facts(),
+        depends_on: [JobUuid([9; 16])].into(),
         body: "{\"tags\":{}}".into(),
     }
 }
@@ -156,6 +157,7 @@ fn open_rows_come_back_as_they_were_committed() {
     assert_eq!(rows.jobs.iter().map(|j| j.id().0).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(rows.jobs[1].hot, hot(2, JobStatus::Starting));
     assert_eq!(rows.jobs[1].facts, facts());
+    assert_eq!(*rows.jobs[1].depends_on, [JobUuid([9; 16])]);
     assert_eq!(rows.attempts, [attempt(2)]);
     assert_eq!(rows.last_ids.job, 3);
 }

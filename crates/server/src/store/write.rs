@@ -165,7 +165,7 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
         hot.id.0,
         &*row.account,
         &*row.submitter,
-        facts_text(&row.facts),
+        facts_text(&row.facts, &row.depends_on),
         &*row.body,
     ])?;
     let sql =

@@ -119,6 +119,7 @@ impl Store {
             hot: hot.clone(),
             uuid: row.uuid,
             queue: row.queue,
+            depends_on: row.depends_on.clone(),
             facts: row.facts.clone(),
         };
         OpenRows {

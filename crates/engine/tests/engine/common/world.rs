@@ -4,12 +4,14 @@
 use super::store::Store;
 use super::words;
 use batchyard_engine::change::Change;
-use batchyard_engine::input::{Command, ContainerExit, StopRequest, Submission, TaskExit, Why};
+use batchyard_engine::input::{
+    Command, ContainerExit, Dependency, Found, StopRequest, Submission, TaskExit, Why,
+};
 use batchyard_engine::job::retry::RetryStrategy;
 use batchyard_engine::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Platform};
 use batchyard_engine::{
-    AttemptRow, DefinitionId, Effect, Engine, HostId, Input, JobHot, JobId, JobUuid, Now, Refusal, Reply,
-    Report, TaskId,
+    AttemptRow, DefinitionId, Effect, Engine, HostId, Input, JobHot, JobId, JobStatus, JobUuid, Now, Refusal,
+    Reply, Report, TaskId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,6 +129,7 @@ impl World {
             queue: self.queue(queue).id,
             definition: DefinitionId(1),
             platform: Platform::Ec2,
+            depends_on: Vec::new(),
             needs: words::needs(needs),
             retry: RetryStrategy::default(),
             timeout_s: None,
@@ -154,6 +157,22 @@ impl World {
     pub fn submit_with(&mut self, text: &str, retry: RetryStrategy) {
         let job = Submission { retry, ..self.job(text) };
         self.done(Command::Submit(Box::new(job)));
+    }
+
+    /// One job that depends on others; ids count from 1. Those that have ended are told as the rows have them.
+    pub fn submit_after(&mut self, text: &str, on: &[i64]) -> Reply {
+        let dependency = |job: &i64| {
+            let (row, hot) = &self.store.jobs[&JobId(*job)];
+            let found = match hot.status {
+                JobStatus::Succeeded => Found::Succeeded,
+                JobStatus::Failed => Found::Failed,
+                _ => Found::Open,
+            };
+            Dependency { job: row.uuid, found }
+        };
+        let depends_on = on.iter().map(dependency).collect();
+        let job = Submission { depends_on, ..self.job(text) };
+        self.send(Command::Submit(Box::new(job)))
     }
 
     /// A command and its step.

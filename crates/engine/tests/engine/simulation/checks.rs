@@ -2,7 +2,7 @@
 
 use crate::common::store::Store;
 use crate::common::world::World;
-use batchyard_engine::change::Change;
+use batchyard_engine::change::{Change, JobRow};
 use batchyard_engine::resource::{Needs, State, Status};
 use batchyard_engine::{AttemptRow, Effect, JobHot, JobStatus};
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ pub fn batch(world: &World) {
             if hot.status.is_terminal() {
                 end(&world.store, hot);
             }
+            dependencies(&world.store, row, hot);
         }
     }
     one_reason_per_queue(&world.store);
@@ -60,11 +61,9 @@ fn placement(world: &World, row: &AttemptRow) {
         "{environment:?} carries {inside:?}"
     );
 
-    let place = |hot: &JobHot, begun: u32| (begun == 0, hot.id);
-    let mine = place(hot, row.attempt - 1);
     for (_, other) in store.jobs.values().filter(|(other, _)| other.queue == job.queue) {
         let waits = other.status == JobStatus::Runnable;
-        assert!(!waits || place(other, other.attempts) > mine, "job {} passed job {}", hot.id.0, other.id.0);
+        assert!(!waits || other.id > hot.id, "job {} passed job {}", hot.id.0, other.id.0);
     }
 }
 
@@ -81,6 +80,29 @@ fn end(store: &Store, hot: &JobHot) {
     match hot.status {
         JobStatus::Succeeded => assert_eq!((exit_code, hot.cancelled), (Some(0), false)),
         _ => assert!(hot.stopped_ms.is_some() && hot.status_reason.is_some()),
+    }
+}
+
+/// A job is placed after all that it depends on have succeeded, PENDING while that is open, and FAILED with the first that
+/// has (spec jobs §3).
+fn dependencies(store: &Store, row: &JobRow, hot: &JobHot) {
+    if row.depends_on.is_empty() {
+        return;
+    }
+    let on = store.jobs.values().filter(|(other, _)| row.depends_on.contains(&other.uuid));
+    let statuses: Vec<JobStatus> = on.map(|(_, other)| other.status).collect();
+    assert_eq!(statuses.len(), row.depends_on.len(), "job {} depends on who was never there", hot.id.0);
+    let failed = statuses.contains(&JobStatus::Failed);
+    let open = statuses.iter().any(|status| !status.is_terminal());
+    let met = statuses.iter().all(|status| *status == JobStatus::Succeeded);
+    let reason = hot.status_reason.as_deref().unwrap_or_default();
+    match hot.status {
+        JobStatus::Pending => assert!(open && !failed, "job {} waits for {statuses:?}", hot.id.0),
+        JobStatus::Failed if reason == "Dependent Job failed" => {
+            assert!(failed, "job {}: {statuses:?}", hot.id.0)
+        }
+        JobStatus::Failed => assert!(met || hot.attempts == 0, "job {}: {statuses:?}", hot.id.0),
+        _ => assert!(met, "job {} is {:?} after {statuses:?}", hot.id.0, hot.status),
     }
 }
 

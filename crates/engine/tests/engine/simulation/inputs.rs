@@ -3,7 +3,7 @@
 use super::Simulation;
 use super::backend::{self, Container};
 use crate::common::words;
-use batchyard_engine::input::{Command, EnvironmentUpdate, StopRequest, Submission, Why};
+use batchyard_engine::input::{Command, Dependency, EnvironmentUpdate, Found, StopRequest, Submission, Why};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, LimitCause, State, Status, TimeLimit};
 use batchyard_engine::{DefinitionId, HostId, Input, JobStatus, JobUuid, Report};
@@ -47,7 +47,25 @@ impl Simulation {
         let attempts = 1 + self.random.below(3) as u32;
         let rules = self.random_rules();
         let retry = RetryStrategy { attempts, rules: rules.into() };
-        self.command(Command::Submit(Box::new(Submission { retry, definition, ..job })));
+        let depends_on = self.random_dependencies();
+        self.command(Command::Submit(Box::new(Submission { retry, definition, depends_on, ..job })));
+    }
+
+    /// Mostly none; else up to three jobs, mostly open ones, as the rows have them now, which may be a step too old.
+    fn random_dependencies(&mut self) -> Vec<Dependency> {
+        let mut dependencies = Vec::new();
+        let states = if self.random.once_in(4) { &JobStatus::ALL[..] } else { &JobStatus::ALL[..5] };
+        while dependencies.len() < 3 && self.random.once_in(4) {
+            let Some(job) = self.random.pick(&self.world.store.jobs_in(states)) else { break };
+            let (row, hot) = &self.world.store.jobs[&job];
+            let found = match hot.status {
+                JobStatus::Succeeded => Found::Succeeded,
+                JobStatus::Failed => Found::Failed,
+                _ => Found::Open,
+            };
+            dependencies.push(Dependency { job: row.uuid, found });
+        }
+        dependencies
     }
 
     fn random_rules(&mut self) -> Vec<RetryRule> {
@@ -94,7 +112,7 @@ impl Simulation {
     }
 
     fn stop(&mut self) {
-        let open = [JobStatus::Runnable, JobStatus::Starting, JobStatus::Running];
+        let open = [JobStatus::Pending, JobStatus::Runnable, JobStatus::Starting, JobStatus::Running];
         let states = if self.random.once_in(5) { &JobStatus::ALL[..] } else { &open };
         let job = self.random.pick(&self.world.store.jobs_in(states));
         let uuid = job.map_or(JobUuid([255; 16]), |job| self.world.store.jobs[&job].0.uuid);

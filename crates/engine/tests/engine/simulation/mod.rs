@@ -178,12 +178,14 @@ fn random_inputs_and_crashes() {
         ("SUCCEEDED", 400),
         ("FAILED", 500),
         ("FAILED before its start", 100),
-        ("JobQueue deleted", 20),
+        ("JobQueue deleted", 5),
         ("queues removed", 3),
         ("environments removed", 1),
         ("waiting for room", 300),
         ("misconfigured", 50),
         ("given up", 20),
+        ("PENDING", 100),
+        ("failed with another", 100),
     ] {
         assert!(seen.0.get(what).is_some_and(|times| *times >= at_least), "{what}: {:?}", seen.0);
     }

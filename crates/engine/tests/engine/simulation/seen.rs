@@ -38,6 +38,12 @@ impl Seen {
             JobStatus::Runnable if reason.starts_with("MISCONF") => self.count("misconfigured"),
             _ => {}
         }
+        if hot.status == JobStatus::Pending {
+            self.count("PENDING");
+        }
+        if reason == "Dependent Job failed" {
+            self.count("failed with another");
+        }
         if hot.status == JobStatus::Failed && reason == "JobQueue deleted" {
             self.count("JobQueue deleted");
         }

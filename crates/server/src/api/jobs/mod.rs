@@ -6,6 +6,7 @@
 mod bulk;
 mod container;
 pub mod definition;
+mod dependencies;
 mod describe;
 pub mod ecs;
 mod fargate;

@@ -3,7 +3,7 @@
 //! Never here: looking up queues and definitions, and the container's own merging (`merge`, `merge_ecs`).
 
 use super::log_options;
-use super::{merge, merge_ecs, requirements, single, unbuilt};
+use super::{dependencies, merge, merge_ecs, requirements, single, unbuilt};
 use crate::api::input::{check_tags, required};
 use crate::api::job_definitions::{check_priority, check_retry, check_timeout, shown_retry};
 use crate::api::known::Definition;
@@ -36,6 +36,7 @@ pub fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
     if input.depends_on.as_ref().is_some_and(|d| d.len() > MAX_DEPENDENCIES) {
         return Err(ApiError::wrapped(format!("Job cannot have more than {MAX_DEPENDENCIES} dependencies")));
     }
+    dependencies::check(input.depends_on.as_ref())?;
     let size = input.array_properties.as_ref().and_then(|a| a.size);
     if let Some(size) = size.filter(|size| !ARRAY_SIZE.contains(size)) {
         return Err(ApiError::wrapped(format!(
@@ -77,7 +78,7 @@ pub fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<Merge
     // An empty object says nothing that could replace the definition's.
     let own_timeout = input.timeout.clone().filter(|t| t.attempt_duration_seconds.is_some());
     let mut detail = JobDetail {
-        depends_on: Some(Vec::new()),
+        depends_on: Some(input.depends_on.clone().unwrap_or_default()),
         eks_attempts: Some(Vec::new()),
         parameters: Some(parameters),
         platform_capabilities: Some(platforms),
@@ -185,6 +186,7 @@ pub fn submission(
         definition,
         platform: merged.platform,
         needs: merged.needs,
+        depends_on: Vec::new(),
         retry: detail.retry_strategy.as_ref().map(retry).unwrap_or_default(),
         timeout_s: timeout.and_then(|t| u32::try_from(t).ok()),
         share: input.share_identifier.as_deref().map(Into::into),

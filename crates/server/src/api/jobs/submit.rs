@@ -50,6 +50,7 @@ impl Service {
             merged.detail.job_queue = Some(queue.arn.clone());
             let ids = (queue.id, definition.id, JobUuid(*uuid.as_bytes()));
             let mut submission = submission::submission(&input, &merged, by, ids);
+            submission.depends_on = self.dependencies(&input).await?;
             if merged.detail.propagate_tags == Some(true) {
                 let tags = self.tags_of(&definition).await?;
                 submission.fails = submission::too_many_tags(&input, &tags).map(Into::into);

@@ -24,7 +24,6 @@ pub fn refuse_definition(definition: &JobDefinition) -> Result<(), ApiError> {
 pub fn refuse_submission(input: &SubmitJobRequest) -> Result<(), ApiError> {
     let unbuilt = [
         (input.array_properties.as_ref().is_some_and(|a| a.size.is_some()), "arrayProperties"),
-        (input.depends_on.as_ref().is_some_and(|d| !d.is_empty()), "dependsOn"),
         (input.eks_properties_override.is_some(), "eksPropertiesOverride"),
         (input.node_overrides.is_some(), "nodeOverrides"),
         (

@@ -45,7 +45,13 @@ fn submissions_are_checked_before_anything_is_read() {
         (json!({"jobName": "a".repeat(129)}), "Job name should match valid pattern"),
         (json!({"dependsOn": many}), "Job cannot have more than 20 dependencies"),
         (json!({"dependsOn": []}), "fine"),
-        (json!({"dependsOn": [{"jobId": "x"}]}), "dependsOn does not work in this version of Batchyard"),
+        (json!({"dependsOn": [{"jobId": "x"}, {"jobId": "x", "type": "N_TO_N"}]}), "fine"),
+        (json!({"dependsOn": [{"jobId": ""}]}), "dependsOn: jobId is missing; name the job to wait for"),
+        (json!({"dependsOn": [{"type": "N_TO_N"}]}), "dependsOn: jobId is missing; name the job to wait for"),
+        (
+            json!({"dependsOn": [{"type": "SEQUENTIAL"}]}),
+            "dependsOn: SEQUENTIAL without a jobId is for array jobs; name the job to wait for",
+        ),
         (json!({"arrayProperties": {}}), "fine"),
         (json!({"arrayProperties": {"size": 1}}), "arrayProperties.size must be between 2 and 10000, got 1"),
         (
