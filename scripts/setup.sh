@@ -34,6 +34,8 @@ install_packages() {
         # For jobs with a network of their own, and for the tests' look at it.
         PATH=$PATH:/usr/sbin:/sbin command -v nft >/dev/null || missing="$missing nftables"
         PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || missing="$missing iproute2"
+        # For the servers of ordinary users.
+        command -v newuidmap >/dev/null || missing="$missing uidmap"
         # Images and certificates of the tests' registries.
         command -v zstd >/dev/null || missing="$missing zstd"
         command -v openssl >/dev/null || missing="$missing openssl"

@@ -53,6 +53,7 @@ class Server:
         self.listen = "127.0.0.1:0"
         self.output = []
         self.prefix = []  # What the server is started through.
+        self.binary = BINARY
         self.process = None
         self.endpoint = self.region = None
         self._clients = {}
@@ -77,7 +78,7 @@ class Server:
         """Starts it; returns when it answers. Variables of `environment` are added for this start only."""
         (self.data_dir / "run" / "endpoint").unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [*self.prefix, BINARY, "server", "--listen", self.listen, "--data-dir", self.data_dir],
+            [*self.prefix, self.binary, "server", "--listen", self.listen, "--data-dir", self.data_dir],
             env=self.environment(**self.settings, **environment),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         )

@@ -14,6 +14,7 @@ pub mod iam;
 pub mod images;
 pub mod logs;
 pub mod registry;
+pub mod rootless;
 pub mod start;
 pub mod store;
 pub mod trash;

@@ -11,7 +11,6 @@ use crate::api::Service;
 use crate::cli::server::ServerFlags;
 use crate::compute::docker::{Docker, DockerSettings};
 use crate::compute::machine::network::NetworkSettings;
-use crate::compute::machine::users::Users;
 use crate::compute::machine::{Declared, JobDefaults, Machine, MachineSettings};
 use crate::compute::{Compute, Permitted, ReportEnvelope};
 use crate::config::{self, DriverName, Flags, Settings};
@@ -25,7 +24,7 @@ use crate::registry::{Registry, RegistrySettings};
 use crate::store::{Catalog, Events, Readers, Store, Writer};
 use anyhow::Context;
 use batchyard_engine::{Effect, OpenRows, Report, TaskId};
-use batchyard_supervisor::Driver;
+use driver::Chosen;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -43,6 +42,7 @@ pub fn run(flags: ServerFlags) -> anyhow::Result<()> {
     let flags = &merged(flags);
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log_filter()).init();
     let loaded = config::load(flags, std::env::vars_os())?;
+    crate::rootless::enter(&loaded.settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(loaded.settings, loaded.given_credentials));
     // What is still being deleted goes on at the next start.
@@ -132,8 +132,8 @@ async fn open_machine(
         let client = driver::docker(settings).await?;
         Arc::new(Docker::open(docker_settings(settings, data_dir)?, client, images, reports)?)
     } else {
-        let driver = driver::choose(settings, data_dir)?;
-        Arc::new(Machine::open(&machine_settings(settings, driver, data_dir)?, images, reports)?)
+        let chosen = driver::choose(settings, data_dir)?;
+        Arc::new(Machine::open(&machine_settings(settings, chosen, data_dir)?, images, reports)?)
     };
     for host in machine.hosts() {
         let (vcpus, memory) = (host.vcpus_milli / 1000, host.memory_mib);
@@ -203,7 +203,7 @@ fn permitted(settings: &Settings) -> Permitted {
 }
 
 fn docker_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<DockerSettings> {
-    let machine = machine_settings(settings, (Driver::Native, Users::default()), data_dir)?;
+    let machine = machine_settings(settings, Chosen::default(), data_dir)?;
     Ok(DockerSettings {
         data: machine.data,
         host: settings.docker_host.clone(),
@@ -220,13 +220,14 @@ fn docker_settings(settings: &Settings, data_dir: &Path) -> anyhow::Result<Docke
 
 fn machine_settings(
     settings: &Settings,
-    (driver, users): (Driver, Users),
+    Chosen { driver, users, rootless }: Chosen,
     data_dir: &Path,
 ) -> anyhow::Result<MachineSettings> {
     let defaults = JobDefaults::new(&settings.job_environment, &settings.job_mounts);
     Ok(MachineSettings {
         driver,
         users,
+        rootless,
         permitted: permitted(settings),
         defaults: defaults.map_err(anyhow::Error::msg)?,
         shared_volumes: settings.shared_volumes.clone(),

@@ -16,6 +16,7 @@ pub mod format;
 pub mod hooks;
 pub mod log_file;
 pub mod multiline;
+pub mod rootless;
 pub mod sink;
 pub mod task;
 pub mod tmpfs;
@@ -23,6 +24,7 @@ pub mod tmpfs;
 pub use disk::{Disk, DiskKind};
 pub use exit::{ContainerExit, Exit, Started, Why};
 pub use format::FormatError;
+pub use rootless::Rootless;
 pub use task::{Container, Device, Driver, IdMap, Mount, MountKind, OwnFile, Task, Ulimit};
 
 /// Name of the task file, written by the server before the start, mode 0600.

@@ -24,11 +24,12 @@ fn main() -> ExitCode {
         }
         [flag] if flag == "--netns" => run::netns::hold(),
         [flag, cgroup, blocked @ ..] if flag == "--fence" => run::fence::raise(cgroup, blocked),
+        [word, program, args @ ..] if word == "rootless" => run::rootless::enter(program, args),
         [folder] if !folder.as_encoded_bytes().starts_with(b"-") => run::attempt(folder.as_ref()),
         _ => {
             eprintln!(
                 "usage: batchyard-supervisor ATTEMPT_FOLDER | --version | --probe [SCRATCH_FOLDER] | --netns \
-                 | --fence CGROUP [ADDRESS/PREFIX...]"
+                 | --fence CGROUP [ADDRESS/PREFIX...] | rootless PROGRAM [ARGUMENT...]"
             );
             ExitCode::from(2)
         }

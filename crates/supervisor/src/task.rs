@@ -5,6 +5,7 @@
 
 use crate::disk::Disk;
 use crate::format::{FormatError, Writer, escape_part, from_hex, parse, read, to_hex, unescape_part};
+use crate::rootless::Rootless;
 use crate::sink::Sink;
 use std::net::Ipv4Addr;
 
@@ -37,6 +38,8 @@ pub struct Task {
     pub fence: Option<String>,
     /// Host ids of the containers' users and groups. Absent: they are the host's own.
     pub id_map: Option<IdMap>,
+    /// The supervisor is root of an ordinary user's user namespace and of nothing else. Absent: of the host.
+    pub rootless: Option<Rootless>,
     /// The containers.
     pub containers: Vec<Container>,
 }
@@ -205,6 +208,7 @@ impl Task {
         w.put_some("hostname", self.hostname.as_ref());
         w.put_some("fence", self.fence.as_ref());
         w.put_some("id_map", self.id_map.map(|m| format!("{} {}", m.first, m.count)));
+        w.put_some("rootless", self.rootless.map(Rootless::encode));
         for c in &self.containers {
             c.encode(&mut w);
         }
@@ -236,6 +240,7 @@ impl Task {
                 ("hostname", None) => task.hostname = Some(value),
                 ("fence", None) => task.fence = Some(value),
                 ("id_map", None) => task.id_map = Some(IdMap::decode(&value)?),
+                ("rootless", None) => task.rootless = Some(Rootless::decode(&value)?),
                 (_, Some(container)) => container.read_line(&key, value)?,
                 _ => {}
             }

@@ -6,7 +6,7 @@ use batchyard_supervisor::format::{FormatError, from_hex, to_hex};
 use batchyard_supervisor::sink::{Sink, Syslog, SyslogFormat};
 use batchyard_supervisor::{
     Container, ContainerExit, Device, Disk, DiskKind, Driver, Exit, IdMap, Mount, MountKind, OwnFile,
-    Started, Task, Ulimit, Why, log_file,
+    Rootless, Started, Task, Ulimit, Why, log_file,
 };
 
 /// A small generator of numbers, the same in every run.
@@ -144,6 +144,7 @@ impl Random {
             hostname: self.maybe(Self::text),
             fence: self.maybe(Self::text),
             id_map: self.maybe(|r| IdMap { first: r.next(1 << 32) as u32, count: r.next(1 << 32) as u32 }),
+            rootless: self.maybe(|r| Rootless { ids: r.next(1 << 32) as u32, limits: r.next(2) == 1 }),
             containers: self.list(Self::container),
         }
     }

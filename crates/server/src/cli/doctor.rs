@@ -88,10 +88,11 @@ impl Listed for Finding {
 
 /// Looks at this machine as a host for the server of `data_dir`.
 pub fn examine(data_dir: &Path) -> Vec<Finding> {
-    let user = doctor_checks::user();
+    let probed = doctor_checks::supervisor();
+    let user = doctor_checks::user(&probed);
     let is_root = user.state == Health::Ok;
     let mut findings = vec![user, doctor_checks::kernel()];
-    findings.extend(doctor_checks::supervisor().into_iter().map(|f| if is_root { f } else { as_other(f) }));
+    findings.extend(probed.into_iter().map(|f| if is_root { f } else { as_other(f) }));
     findings.push(doctor_checks::docker());
     findings.push(doctor_checks::busybox());
     findings.extend(doctor_checks::data_dir(data_dir));
@@ -103,7 +104,7 @@ pub fn examine(data_dir: &Path) -> Vec<Finding> {
 fn as_other(finding: Finding) -> Finding {
     match finding.state {
         Health::Fail if finding.name != "supervisor" => {
-            Finding { mend: Some("run as root first: `sudo batchyard doctor`".into()), ..finding }
+            Finding { mend: Some("look again as root: `sudo batchyard doctor`".into()), ..finding }
         }
         _ => finding,
     }

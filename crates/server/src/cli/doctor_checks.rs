@@ -2,10 +2,11 @@
 //!
 //! Never here: how findings are shown.
 
-use super::doctor::Finding;
+use super::doctor::{Finding, Health};
 use super::units;
 use crate::compute::machine::program;
 use crate::images::ImageOptions;
+use crate::rootless;
 use rustix::fs::{Access, access, statvfs};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -38,19 +39,25 @@ fn judge_kernel(release: &str, machine: &str) -> Finding {
     }
 }
 
-/// Whether this is root. Asked before all else, since much of what fails for others works for root.
-pub fn user() -> Finding {
-    judge_user(rustix::process::geteuid().as_raw())
+/// Whether this is root; if not, whether its containers work all the same, by what the supervisor found.
+pub fn user(probed: &[Finding]) -> Finding {
+    let works = !probed.iter().any(|f| f.state == Health::Fail);
+    judge_user(rustix::process::geteuid().as_raw(), works)
 }
 
-fn judge_user(uid: u32) -> Finding {
+fn judge_user(uid: u32, works: bool) -> Finding {
     if uid == 0 {
         return Finding::ok("user", "root");
     }
+    if works {
+        let found = format!("user {uid} and not root: containers are made in a user namespace of this user");
+        return Finding::warn("user", found, "run the server as root, where that is too little");
+    }
     Finding::fail(
         "user",
-        format!("user {uid} and not root: a server of this user starts, but its jobs fail"),
-        "run the server as root, and look again as root: `sudo batchyard doctor`",
+        format!("user {uid} and not root, who cannot make containers here"),
+        "let ordinary users make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, \
+         kernel.apparmor_restrict_unprivileged_userns), run the server as root, or choose driver = process",
     )
 }
 
@@ -104,10 +111,17 @@ pub fn supervisor() -> Vec<Finding> {
 /// Turns the probe's lines `key value` into findings; keys of a newer supervisor are shown as they are.
 fn judge_probe(text: &str, program: &str) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("supervisor", program)];
+    // Said of an ordinary user's namespace alone.
+    let rootless = program::answer(text, "ids").is_some();
+    let weaker = if rootless { rootless::weaknesses(text) } else { Vec::new() };
+    findings.extend(weaker.into_iter().map(|w| Finding::warn(w.name, w.found, w.mend)));
     for (key, value) in text.lines().filter_map(|l| l.split_once(' ')) {
         match (key, value.strip_prefix("no")) {
             // The kernel has its own finding; the sum only repeats the others.
-            ("kernel" | "record" | "containers", _) => {}
+            ("kernel" | "record" | "containers" | "ids", _) => {}
+            // Among the weaknesses.
+            ("controller_memory" | "controller_cpu" | "controller_pids" | "user_namespaces", Some(_))
+                if rootless => {}
             ("cgroup", None) if value != "none" => {
                 let found = if value == "hybrid" { "hybrid of versions 1 and 2" } else { value };
                 findings.push(Finding::ok("cgroup", format!("version {found}")));
@@ -238,7 +252,6 @@ pub fn clock() -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::doctor::Health;
     use super::*;
 
     #[test]
@@ -269,10 +282,20 @@ mod tests {
 
     #[test]
     fn who_is_not_root_is_told_so() {
-        assert_eq!(judge_user(0).state, Health::Ok);
-        let other = judge_user(1000);
+        assert_eq!(judge_user(0, false).state, Health::Ok);
+        let other = judge_user(1000, false);
         assert_eq!(other.state, Health::Fail);
         assert!(other.mend.unwrap().contains("as root"));
+        assert_eq!(judge_user(1000, true).state, Health::Warn);
+    }
+
+    #[test]
+    fn of_an_ordinary_user_it_says_what_is_weaker() {
+        let text = "ids 1\ncgroup 2\ncontroller_memory no: x\noverlayfs yes\nuser_namespaces no: y\n";
+        let findings = judge_probe(text, "/x");
+        let names: Vec<&str> = findings.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["supervisor", "limits", "ids", "rootless", "cgroup", "overlayfs"]);
+        assert!(findings.iter().all(|f| f.state != Health::Fail));
     }
 
     #[test]

@@ -172,7 +172,12 @@ impl Cli {
                 stop::run(args, &dir, local_client(&dir), console)
             }
             Command::Env(_) => env::run(&globals.settings()?.data_dir, console),
-            Command::Image(args) => image::run(args, &globals.settings()?, console),
+            Command::Image(args) => {
+                let settings = globals.settings()?;
+                // Files of images have owners that only root of the server's namespace can give and remove.
+                crate::rootless::enter(&settings)?;
+                image::run(args, &settings, console)
+            }
             Command::Doctor(_) => {
                 let dir = globals.settings()?.data_dir;
                 doctor::run(&dir, local_client(&dir), console)

@@ -20,6 +20,10 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
         "The program `batchyard-supervisor`: a build carries it inside, `batchyard doctor` asks for it.",
     ),
     ("BATCHYARD_BIN", "The program that the tests run. The server ignores it."),
+    (
+        "BATCHYARD_ROOTLESS",
+        "Set by the program for itself when an ordinary user starts it: how its user namespace came about.",
+    ),
     ("RUST_LOG", "What the server says of itself on stderr, as a filter such as `info,batchyard=debug`."),
 ];
 

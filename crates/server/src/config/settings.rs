@@ -194,7 +194,7 @@ fn docker_config() -> Option<PathBuf> {
 
 /// Where a server keeps its things when nobody says where.
 fn default_data_dir() -> PathBuf {
-    if rustix::process::geteuid().is_root() {
+    if rustix::process::geteuid().is_root() && crate::rootless::user().is_none() {
         return "/var/lib/batchyard".into();
     }
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());

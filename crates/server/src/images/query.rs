@@ -295,7 +295,7 @@ fn locate(index: &Index, text: &str) -> Result<(String, Digest), ImageError> {
 
 fn is_opaque(layer: &Path) -> bool {
     let mut value = [0; 2];
-    rustix::fs::lgetxattr(layer, "trusted.overlay.opaque", &mut value[..])
+    rustix::fs::lgetxattr(layer, super::root::opaque_mark(), &mut value[..])
         .is_ok_and(|count| value[..count] == *b"y")
 }
 

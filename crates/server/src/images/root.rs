@@ -138,10 +138,15 @@ pub(super) fn make_whiteout(parent: &OwnedFd, name: &[u8]) -> Result<(), ImageEr
         .at(|| format!("marking {} as removed", text(name)))
 }
 
+/// The attribute of opaque folders: overlayfs reads another one for those who are root of a user namespace only.
+pub(super) fn opaque_mark() -> &'static str {
+    if crate::rootless::user().is_some() { "user.overlay.opaque" } else { "trusted.overlay.opaque" }
+}
+
 /// Marks a folder as hiding what the layers below have in it.
 pub(super) fn make_opaque(folder: impl AsFd) -> Result<(), ImageError> {
-    fsetxattr(folder, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-        .at(|| "marking a folder as opaque (needs root and a file system with trusted attributes)".to_owned())
+    fsetxattr(folder, opaque_mark(), b"y", XattrFlags::empty())
+        .at(|| format!("marking a folder as opaque (needs a file system with attributes: {})", opaque_mark()))
 }
 
 /// Makes a folder, or opens the one that is there; a whiteout gives way to an opaque folder.

@@ -41,7 +41,7 @@ pub(super) fn unpack<R: Skip>(
         root: Root::open(folder)?,
         folders: Vec::new(),
         buffer: vec![0; 128 * 1024],
-        own: rustix::process::geteuid().is_root(),
+        own: owners(),
         tally: Tally::default(),
     };
     while let Some(entry) = tar.next()? {
@@ -60,8 +60,9 @@ struct Unpacker {
     /// Mode and time of folders, set at the end: filling a folder changes its time, and may need its mode wider.
     folders: Vec<(Inside, u32, (i64, u32))>,
     buffer: Vec<u8>,
-    /// Whether owners are set: only root can.
-    own: bool,
+    /// Owners up to this number are set: only root can, and in a user namespace only those that are in it. None: all
+    /// files are the caller's.
+    own: Option<u32>,
     tally: Tally,
 }
 
@@ -128,8 +129,8 @@ impl Unpacker {
         folder: Option<OwnedFd>,
     ) -> Result<(), ImageError> {
         let folder = folder.as_ref().unwrap_or_else(|| self.root.top());
-        if self.own {
-            let (uid, gid) = owner(entry)?;
+        if let Some(most) = self.own {
+            let (uid, gid) = owner(entry, most)?;
             fchown(folder, Some(uid), Some(gid)).at(|| failed(entry))?;
         }
         set_xattrs(folder, entry)?;
@@ -157,8 +158,8 @@ impl Unpacker {
             self.tally.bytes += count as u64;
         }
         // In this order: a change of owner takes away setuid and capabilities.
-        if self.own {
-            let (uid, gid) = owner(entry)?;
+        if let Some(most) = self.own {
+            let (uid, gid) = owner(entry, most)?;
             fchown(&file, Some(uid), Some(gid)).at(|| failed(entry))?;
         }
         fchmod(&file, Mode::from_raw_mode(entry.mode)).at(|| failed(entry))?;
@@ -209,8 +210,8 @@ impl Unpacker {
     /// Owner and time of what cannot be opened.
     fn describe_node(&mut self, entry: &Entry, folder: &OwnedFd, name: &[u8]) -> Result<(), ImageError> {
         let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-        if self.own {
-            let (uid, gid) = owner(entry)?;
+        if let Some(most) = self.own {
+            let (uid, gid) = owner(entry, most)?;
             chownat(folder, name, Some(uid), Some(gid), nofollow).at(|| failed(entry))?;
         }
         utimensat(folder, name, &times(entry.mtime), nofollow).at(|| failed(entry))
@@ -255,10 +256,22 @@ impl Unpacker {
     }
 }
 
-fn owner(entry: &Entry) -> Result<(Uid, Gid), ImageError> {
+/// The largest owner that can be given.
+fn owners() -> Option<u32> {
+    let ids = crate::rootless::user().map_or(u32::MAX, |_| batchyard_supervisor::rootless::ids());
+    (rustix::process::geteuid().is_root() && ids > 1).then(|| ids - 1)
+}
+
+fn owner(entry: &Entry, most: u32) -> Result<(Uid, Gid), ImageError> {
     // The highest number means "leave it as it is" to the system.
     let id = |number: u64| u32::try_from(number).ok().filter(|n| *n != u32::MAX);
     match (id(entry.uid), id(entry.gid)) {
+        (Some(uid), Some(gid)) if uid.max(gid) > most => Err(ImageError::entry(
+            &entry.path,
+            format!(
+                "its owner {uid}:{gid} is beyond {most}, the last id that this server's user has (/etc/subuid)"
+            ),
+        )),
         (Some(uid), Some(gid)) => Ok((Uid::from_raw(uid), Gid::from_raw(gid))),
         _ => Err(ImageError::entry(&entry.path, "its owner is out of range")),
     }

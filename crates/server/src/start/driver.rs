@@ -9,19 +9,31 @@ use crate::compute::machine::network::NetworkNamespaces;
 use crate::compute::machine::program;
 use crate::compute::machine::users::{UserNamespaces, Users};
 use crate::config::{DriverName, Settings};
+use crate::rootless;
 use anyhow::{Context, bail};
-use batchyard_supervisor::Driver;
+use batchyard_supervisor::{Driver, Rootless};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Runtimes, the one that is taken first at the front.
 pub const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
 
+/// What containers are made with.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// The driver.
+    pub driver: Driver,
+    /// Whose jobs get a user namespace of their own.
+    pub users: Users,
+    /// An ordinary user's server: what it does without.
+    pub rootless: Option<Rootless>,
+}
+
 /// The settings' driver, tried, and said; and whose jobs get a user namespace, which only `native` has.
 ///
 /// # Errors
 /// It cannot work here; the text says why and what would.
-pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, Users)> {
+pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
     refuse_unheld(settings)?;
     let driver = match settings.driver {
         DriverName::Native => return native(settings, data_dir),
@@ -44,7 +56,7 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, U
             Driver::Process
         }
     };
-    Ok((driver, Users::default()))
+    Ok(Chosen { driver, ..Chosen::default() })
 }
 
 /// The daemon of the driver `docker`, which is asked at once: a server without it could run no job.
@@ -119,25 +131,43 @@ pub fn version(runtime: &Path) -> anyhow::Result<String> {
 }
 
 /// This machine is tried once for all that `native` wants of it.
-fn native(settings: &Settings, data_dir: &Path) -> anyhow::Result<(Driver, Users)> {
+fn native(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
     let run = data_dir.join("run");
     std::fs::create_dir_all(&run)?;
     let program = program::find(&run)?;
     let probe = program::probe(&program, &run);
-    match &probe {
-        Ok(output) => works(&String::from_utf8_lossy(&output.stdout))?,
+    let said = match &probe {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Err(error) => bail!("{} cannot be run: {error}", program.display()),
+    };
+    works(&said)?;
+    if let Some(user) = rootless::user() {
+        rootless::refuse_unheld(settings)?;
+        say("driver", &format!("native, rootless: containers of user {user} and not of root"));
+        for weakness in rootless::weaknesses(&said) {
+            say("warning", &format!("{}; {}", weakness.found, weakness.mend));
+        }
+        let rootless = Some(rootless::facts(&said));
+        return Ok(Chosen { driver: Driver::Native, users: Users::default(), rootless });
     }
     say("driver", "native");
     let users = Users::decide(settings.user_namespaces, settings.user_namespace_ids, &program, &probe)?;
-    Ok((Driver::Native, users))
+    Ok(Chosen { driver: Driver::Native, users, rootless: None })
 }
 
 /// Whether containers can be made here, by what the probe said.
 fn works(probe: &str) -> anyhow::Result<()> {
     let no = program::answer(probe, "containers").and_then(|said| said.strip_prefix("no: "));
     let Some(why) = no else { return Ok(()) };
-    let root = if rustix::process::geteuid().is_root() { "" } else { " run the server as root;" };
+    let refused = rootless::refused();
+    let why = refused.as_deref().unwrap_or(why);
+    let root = match rustix::process::geteuid().is_root() && rootless::user().is_none() {
+        true => "",
+        false => {
+            " run the server as root; let ordinary users make user namespaces (sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns);"
+        }
+    };
     bail!(
         "driver = native: this machine does not let this user make containers: {why}\n\
          what would work:{root} in a container, start that privileged; or choose `driver = process`, for jobs that are \

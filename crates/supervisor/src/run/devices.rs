@@ -48,6 +48,8 @@ impl fmt::Display for Rule {
 /// A device of this host, as a container is to have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
+    /// Path on this host.
+    pub source: String,
     /// Path inside the container.
     pub target: String,
     /// A block device.
@@ -64,14 +66,24 @@ pub struct Node {
 }
 
 impl Node {
-    fn of(device: &Device, target: String, found: &Metadata) -> Option<Self> {
+    fn of(device: &Device, source: &Path, target: String, found: &Metadata) -> Option<Self> {
         let kind = found.file_type();
         let block = kind.is_block_device();
         let bit = |given, bit| if given { bit } else { 0 };
         let access = bit(device.read, READ) | bit(device.write, WRITE) | bit(device.mknod, MAKE);
         let (number, mode) = (found.rdev(), found.mode() & 0o7777);
         let (uid, gid) = (found.uid(), found.gid());
-        (block || kind.is_char_device()).then_some(Self { target, block, number, mode, uid, gid, access })
+        let source = source.to_string_lossy().into_owned();
+        (block || kind.is_char_device()).then_some(Self {
+            source,
+            target,
+            block,
+            number,
+            mode,
+            uid,
+            gid,
+            access,
+        })
     }
 
     /// The device at this path of the host, under the same path.
@@ -79,7 +91,7 @@ impl Node {
         let target = path.to_string_lossy().into_owned();
         let device =
             Device { source: String::new(), target: String::new(), read: true, write: true, mknod: true };
-        Self::of(&device, target, &std::fs::metadata(path).ok()?)
+        Self::of(&device, path, target, &std::fs::metadata(path).ok()?)
     }
 
     /// What is at the target already must be this device.
@@ -124,7 +136,7 @@ pub fn nodes(c: &Container) -> Result<Vec<Node>, Fail> {
         if metadata.is_dir() && source.canonicalize().is_ok_and(|p| p.starts_with("/dev")) {
             below(device, source, device.target.trim_end_matches('/'), MAX_DEPTH, &mut found);
         } else {
-            found.extend(Node::of(device, device.target.clone(), &metadata));
+            found.extend(Node::of(device, source, device.target.clone(), &metadata));
         }
         if found.len() == before {
             return Err(fail("not a device node"));
@@ -138,7 +150,7 @@ fn below(device: &Device, folder: &Path, target: &str, depth: u32, found: &mut V
         let (path, inside) = (entry.path(), format!("{target}/{}", entry.file_name().to_string_lossy()));
         match entry.metadata() {
             Ok(metadata) if metadata.is_dir() && depth > 0 => below(device, &path, &inside, depth - 1, found),
-            Ok(metadata) => found.extend(Node::of(device, inside, &metadata)),
+            Ok(metadata) => found.extend(Node::of(device, &path, inside, &metadata)),
             Err(_) => {}
         }
     }

@@ -65,6 +65,7 @@ pub fn launch(task: &Task, container: &Container, limits: &mut Limits) -> Result
                 join_late: late,
                 devices_fenced: limits.devices_fenced,
                 users: users.as_ref(),
+                rootless: task.rootless,
             };
             child::main(&plan, &ends)
         }

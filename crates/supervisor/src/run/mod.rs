@@ -23,6 +23,7 @@ mod output;
 pub mod probe;
 mod process;
 mod pump;
+pub mod rootless;
 mod scratch;
 mod sink;
 mod sys;
@@ -160,9 +161,12 @@ fn run_container(
     Ok(finished(container, ended?, Some(usage), dropped))
 }
 
-/// The attempt's groups. A plain process does without where none can be made: then nothing is limited, as `batchyard
-/// doctor` says.
+/// The attempt's groups. An ordinary user's containers and a plain process do without where none can be made: then
+/// nothing is limited, as `batchyard doctor` says.
 fn limits_of(task: &Task, container: &Container) -> Result<Limits, Fail> {
+    if task.rootless.is_some_and(|r| !r.limits) {
+        return Limits::without(container);
+    }
     if task.driver != Driver::Process {
         return Limits::make(task, container);
     }

@@ -5,8 +5,9 @@
 use super::child::try_root;
 use super::sys::{self, Side};
 use super::userns::UserNamespace;
-use batchyard_supervisor::IdMap;
-use batchyard_supervisor::cgroup::Hierarchies;
+use batchyard_supervisor::cgroup::{self, Hierarchies};
+use batchyard_supervisor::rootless::Marker;
+use batchyard_supervisor::{IdMap, Rootless, rootless};
 use rustix::process::{WaitOptions, waitpid};
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,13 +19,21 @@ const TRIED_ID: u32 = 1_879_048_192;
 /// Prints a line `key value` each; `yes`, or `no` and the reason. The last one, `containers`, sums up. Writable layers
 /// are tried below `folder`.
 pub fn print(folder: &Path) -> ExitCode {
+    let ids = rootless::ids();
+    let inside = (!rootless::has_all_ids()).then_some(Rootless { ids, limits: false });
     println!("record {}", batchyard_supervisor::format::VERSION);
     println!("kernel {}", rustix::system::uname().release().to_string_lossy());
-    cgroups();
+    if let Some(Marker::Refused(why)) = Marker::own() {
+        println!("rootless no: {}", why.replace('\n', " "));
+    }
+    if inside.is_some() {
+        println!("ids {ids}");
+    }
+    cgroups(inside.is_some());
     let namespaces = tried(NEEDED, || Ok(()));
     let cgroup_namespace = tried(0, || sys::unshare_cgroup().map_err(|e| e.to_string()));
     let scratch = folder.join(format!("batchyard-probe-{}", std::process::id()));
-    let overlay = in_scratch(&scratch, || tried(NEEDED, || root(&scratch, None)));
+    let overlay = in_scratch(&scratch, || tried(NEEDED, || root(&scratch, None, inside)));
     let users = in_scratch(&scratch, || users(&scratch));
     let seccomp = tried(0, || {
         // One instruction: allow.
@@ -43,14 +52,14 @@ pub fn print(folder: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn root(scratch: &Path, users: Option<&UserNamespace>) -> Result<(), String> {
-    try_root(&scratch.to_string_lossy(), users).map_err(|f| f.0)
+fn root(scratch: &Path, users: Option<&UserNamespace>, inside: Option<Rootless>) -> Result<(), String> {
+    try_root(&scratch.to_string_lossy(), users, inside).map_err(|f| f.0)
 }
 
 /// Whether a container can have ids of nobody over layers that lie where `scratch` does.
 fn users(scratch: &Path) -> Result<(), String> {
     let users = UserNamespace::make(IdMap { first: TRIED_ID, count: 65_536 }).map_err(|f| f.0)?;
-    tried(NEEDED, || root(scratch, Some(&users)))
+    tried(NEEDED, || root(scratch, Some(&users), None))
 }
 
 fn in_scratch(scratch: &Path, what: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
@@ -94,7 +103,7 @@ fn tried(namespaces: i32, what: impl FnOnce() -> Result<(), String>) -> Result<(
 }
 
 /// The hierarchies, and where each controller that limits a job is and can be written.
-fn cgroups() {
+fn cgroups(delegated: bool) {
     let found = match Hierarchies::read() {
         Ok(found) => found,
         Err(e) => return println!("cgroup no: {e}"),
@@ -114,7 +123,14 @@ fn cgroups() {
         let result = match (v1, &found.v2) {
             (Some(mount), _) => try_group(&mount),
             (None, Some(mount)) if in_v2 => {
-                let tries: Vec<_> = found.v2_bases(mount).iter().map(|base| try_group(base)).collect();
+                let tries: Vec<_> = found
+                    .v2_bases(mount)
+                    .iter()
+                    .map(|base| match delegated {
+                        true => try_delegated(base, name),
+                        false => try_group(base),
+                    })
+                    .collect();
                 tries.iter().find(|t| t.is_ok()).or(tries.first()).cloned().unwrap_or(Ok(()))
             }
             _ => Err("no hierarchy offers it".to_string()),
@@ -128,4 +144,17 @@ fn try_group(base: &Path) -> Result<(), String> {
     std::fs::create_dir(&folder)
         .and_then(|()| std::fs::remove_dir(&folder))
         .map_err(|e| format!("make a group in {}: {e}", base.display()))
+}
+
+/// The same with the controller in force there, which root never lacks and others may.
+fn try_delegated(base: &Path, controller: &str) -> Result<(), String> {
+    let name = format!("batchyard-probe-{}", std::process::id());
+    let made = cgroup::make_below(base, &name, &[controller]);
+    let works = made.as_ref().is_ok_and(|folder| folder.join(format!("{controller}.max")).exists());
+    let _ = std::fs::remove_dir(base.join(name));
+    match made {
+        Ok(_) if works => Ok(()),
+        Ok(_) => Err(format!("the controller is not delegated to {}", base.display())),
+        Err(e) => Err(format!("make a group in {}: {e}", base.display())),
+    }
 }

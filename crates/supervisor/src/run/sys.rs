@@ -81,6 +81,12 @@ pub fn unshare_network() -> Result<()> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
 }
 
+/// Makes the process root of a user namespace of its own, whose maps are still to be written. It must have one thread.
+pub fn unshare_user() -> Result<()> {
+    // SAFETY: NEWUSER changes credentials, no memory and no descriptor table.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWUSER) }
+}
+
 /// Blocks `signals` and gives a descriptor that reads them.
 pub fn signal_fd(signals: &[i32]) -> Result<OwnedFd> {
     // SAFETY: an all-zero set is valid storage, which sigemptyset then sets up.

@@ -36,18 +36,23 @@ pub enum DiskLimits {
     Quota,
     /// By files, made by this program from what lies in this folder.
     Images(PathBuf, PathBuf),
-    /// Not at all.
-    None,
+    /// Not at all, and this is what would help.
+    None(&'static str),
 }
 
 impl DiskLimits {
     /// What can be had where this folder of the data folder lies; templates are kept in it.
-    pub fn find(run: &Path) -> Self {
+    pub fn find(run: &Path, rootless: bool) -> Self {
+        if rootless {
+            return Self::None("needs a server that runs as root");
+        }
         if has_project_quota(run) {
             return Self::Quota;
         }
         let mkfs = MKFS.into_iter().map(Path::new).find(|path| path.is_file());
-        mkfs.map_or(Self::None, |mkfs| Self::Images(mkfs.to_path_buf(), run.join("disks")))
+        let without = "needs mkfs.ext4 (package e2fsprogs), or a data folder on a file system with project quotas (mount \
+                       option prjquota)";
+        mkfs.map_or(Self::None(without), |mkfs| Self::Images(mkfs.to_path_buf(), run.join("disks")))
     }
 
     /// Makes what the supervisor needs to limit this attempt.
@@ -63,10 +68,8 @@ impl DiskLimits {
                 made.map_err(|e| format!("CannotCreateContainerError: make a disk of {bytes} bytes: {e}"))?;
                 DiskKind::Image(image.to_string_lossy().into_owned())
             }
-            Self::None => {
-                return Err("CannotCreateContainerError: a limit of the job's disk needs mkfs.ext4 (package e2fsprogs), or \
-                            a data folder on a file system with project quotas (mount option prjquota)"
-                    .to_string());
+            Self::None(needs) => {
+                return Err(format!("CannotCreateContainerError: a limit of the job's disk {needs}"));
             }
         };
         Ok(Disk { bytes, folder: folder.path().join("disk").to_string_lossy().into_owned(), kind })

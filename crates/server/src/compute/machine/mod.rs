@@ -48,8 +48,8 @@ use crate::compute::{Compute, Permitted, Reports, TaskSpec};
 use attempt::Attempts;
 use batchyard_engine::TaskId;
 use batchyard_engine::resource::Host;
-use batchyard_supervisor::Driver;
 use batchyard_supervisor::format::to_hex;
+use batchyard_supervisor::{Driver, Rootless};
 use disk_limit::DiskLimits;
 use folder::{Claim, Fate, Folder};
 use ipnet::IpNet;
@@ -101,6 +101,8 @@ pub struct MachineSettings {
     pub shared_volumes: Vec<String>,
     /// Who gets a user namespace.
     pub users: Users,
+    /// An ordinary user's server: what it does without.
+    pub rootless: Option<Rootless>,
     /// Free bytes that a start needs to find, and that a pull leaves.
     pub disk_reserve: u64,
     /// Most bytes of a job's own disk, for jobs that name none; 0: no limit.
@@ -128,6 +130,7 @@ impl MachineSettings {
             defaults: JobDefaults::default(),
             shared_volumes: Vec::new(),
             users: Users::default(),
+            rootless: None,
             disk_reserve: 0,
             job_disk: 0,
             driver: Driver::Native,
@@ -182,6 +185,7 @@ impl Machine {
             defaults: settings.defaults.clone(),
             shared_volumes: settings.shared_volumes.iter().map(volume).collect(),
             users: settings.users,
+            rootless: settings.rootless,
             driver: settings.driver.clone(),
             fence: fence(settings, &program, &cgroup_name(&data)),
             blocked: settings.blocked.clone(),
@@ -190,10 +194,13 @@ impl Machine {
         let id = common.cgroup.rsplit('-').next().unwrap_or_default();
         let networks = Networks::open(&settings.network, id, program.clone(), &known)?;
         let host = host::facts(&data, settings.declared)?;
-        bound_jobs(&common.cgroup, settings.declared)?;
+        if settings.rootless.is_none_or(|r| r.limits) {
+            bound_jobs(&common.cgroup, settings.declared)?;
+        }
         let (errands, mailbox) = unbounded_channel();
         let tracked = TrackedTasks::default();
-        let (disk_limits, job_disk) = (DiskLimits::find(&run), settings.job_disk);
+        let (disk_limits, job_disk) =
+            (DiskLimits::find(&run, settings.rootless.is_some()), settings.job_disk);
         let waiting = Waiting::new(images.clone(), errands.clone(), data.clone(), settings.disk_reserve);
         let told = tokio::spawn(waiting::tell(waiting.clone(), reports.clone()));
         let json_logs = data.clone();
@@ -321,7 +328,8 @@ fn bound_jobs(cgroup: &str, declared: Declared) -> io::Result<()> {
 /// The group that fences jobs off addresses, if any is blocked and this machine can. Without, a warning says so: for most
 /// it only means that a metadata address that is not there is found out slowly.
 fn fence(settings: &MachineSettings, program: &Path, cgroup: &str) -> Option<String> {
-    if settings.blocked.is_empty() {
+    // An ordinary user's server has said already that it cannot.
+    if settings.blocked.is_empty() || settings.rootless.is_some() {
         return None;
     }
     match network::raise_fence(program, cgroup, &settings.blocked) {

@@ -46,13 +46,18 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Has the program try what this host offers for containers, with writable layers below `folder`. Its output is a line
+/// Has the program try what this host offers for containers, with writable layers below `folder`; for an ordinary user
+/// in a user namespace, where its server would be. Its output is a line
 /// `key value` each: `yes`, or `no: ` and the reason.
 ///
 /// # Errors
 /// It cannot be run.
 pub fn probe(program: &Path, folder: &Path) -> io::Result<Output> {
-    Command::new(program).arg("--probe").arg(folder).output()
+    let mut command = Command::new(program);
+    if !rustix::process::geteuid().is_root() {
+        command.arg("rootless").arg(program);
+    }
+    command.arg("--probe").arg(folder).output()
 }
 
 /// What a probe said under this key.

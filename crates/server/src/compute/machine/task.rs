@@ -11,7 +11,7 @@ use super::users::Users;
 use crate::compute::{DeviceSpec, MountSpec, Permitted, TaskSpec, VolumeSource};
 use batchyard_engine::resource::Platform;
 use batchyard_supervisor::sink::Sink;
-use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Task, Ulimit};
+use batchyard_supervisor::{Container, Device, Driver, Mount, MountKind, Rootless, Task, Ulimit};
 use ipnet::IpNet;
 use std::collections::HashMap;
 
@@ -49,6 +49,8 @@ pub struct Common {
     pub nofile_hard: u64,
     /// Who gets a user namespace.
     pub users: Users,
+    /// An ordinary user's server: what it does without.
+    pub rootless: Option<Rootless>,
     /// What makes the containers.
     pub driver: Driver,
     /// What jobs may have of this machine.
@@ -156,6 +158,7 @@ pub fn build(
         address: None,
         hostname: None,
         fence: common.fence.clone(),
+        rootless: common.rootless,
         id_map: common.users.of(spec.platform, spec.privileged)?,
         containers: vec![container],
     })

@@ -2,9 +2,10 @@
 //!
 //! Never here: seccomp, who the user is.
 
+use super::Plan;
 use super::user::Identity;
 use crate::run::fail::{During, Fail};
-use batchyard_supervisor::Container;
+use batchyard_supervisor::{Container, Rootless};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capability_is_in_bounding_set, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities, set_thread_groups, set_thread_res_gid,
@@ -38,14 +39,31 @@ pub fn wanted(c: &Container, devices_fenced: bool) -> u64 {
     c.capabilities & !unfenced
 }
 
+/// Whether an ordinary user's server has these ids to give.
+///
+/// # Errors
+/// It has not.
+pub fn check(who: &Identity, rootless: Option<Rootless>) -> Result<(), Fail> {
+    let Some(ids) = rootless.map(|r| r.ids) else { return Ok(()) };
+    let groups = who.groups.iter().map(|g| g.as_raw()).chain([who.gid.as_raw()]);
+    let Some(id) = groups.chain([who.uid.as_raw()]).find(|id| *id >= ids) else { return Ok(()) };
+    Err(Fail::daemon(format_args!(
+        "user or group {id} cannot be given: this server runs as an ordinary user with {ids} of them; give its user a \
+         range in /etc/subuid and /etc/subgid, install newuidmap and newgidmap (Debian: uidmap), and start it again"
+    )))
+}
+
 /// Becomes the user, with the capabilities that are left. As with Docker, nobody but root has any, none is inherited
 /// (so that a program's file capabilities cannot add to them), none is ambient.
-pub fn become_user(c: &Container, devices_fenced: bool, who: &Identity) -> Result<(), Fail> {
+pub fn become_user(c: &Container, plan: &Plan<'_>, who: &Identity) -> Result<(), Fail> {
     let _ = clear_ambient_capability_set();
-    become_plain_user(who)?;
+    // With a single id the kernel lets nobody change groups; the job keeps the user's.
+    if plan.rootless.is_none_or(|r| r.ids > 1) {
+        become_plain_user(who)?;
+    }
     let have = rustix::thread::capabilities(None).during("read capabilities")?.permitted;
     let keep = if who.uid.is_root() {
-        have & CapabilitySet::from_bits_retain(wanted(c, devices_fenced))
+        have & CapabilitySet::from_bits_retain(wanted(c, plan.devices_fenced))
     } else {
         CapabilitySet::empty()
     };

@@ -4,14 +4,14 @@
 //! Never here: which devices may be opened (the limits fence them).
 
 use super::Plan;
-use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, filesystem};
+use super::place::{Kind, NODEV, NOEXEC, NOSUID, Root, attach, copy_host, filesystem};
 use crate::run::devices::{self, Node};
 use crate::run::fail::{During, Fail};
 use batchyard_supervisor::Container;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dev, FileType, Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// Docker's size of /dev/shm, for tasks that name none.
@@ -37,8 +37,9 @@ pub fn shm_bytes(c: &Container) -> u64 {
 pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     let c = plan.container;
     let dev = filesystem("tmpfs", &[("mode", "755"), ("size", "64m")], NOSUID).during("make /dev")?;
-    for (name, major, minor) in DEVICES {
-        make(&dev, name, FileType::CharacterDevice, 0o666, makedev(major, minor))
+    let copied = plan.rootless.is_some();
+    for (name, major, minor) in DEVICES.iter().filter(|_| !copied) {
+        make(&dev, name, FileType::CharacterDevice, 0o666, makedev(*major, *minor))
             .during(format_args!("make /dev/{name}"))?;
     }
     for (name, target) in LINKS {
@@ -48,17 +49,21 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         rustix::fs::mkdirat(&dev, name, Mode::from_raw_mode(0o755))
             .during(format_args!("make /dev/{name}"))?;
     }
-    if c.privileged {
+    if c.privileged && !copied {
         copy_devices(Path::new("/dev"), &dev);
     }
     attach(&dev, &root.make("/dev", Kind::Dir).during("make /dev")?).during("mount /dev")?;
-    for node in devices::nodes(c)? {
-        give(root, plan, &node)?;
+    if copied {
+        host_devices(root, c)?;
+    } else {
+        devices::nodes(c)?.iter().try_for_each(|node| give(root, plan, node))?;
     }
 
     let terminals = plan.users.map_or(5, |users| users.group(5)).to_string();
-    let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", &terminals)];
-    below(root, "/dev/pts", filesystem_flagged("devpts", &pts[1..])?)?;
+    let pts = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", &terminals)];
+    // With a single id there is no group of terminals.
+    let single = plan.rootless.is_some_and(|r| r.ids <= 5);
+    below(root, "/dev/pts", filesystem_flagged("devpts", &pts[..if single { 2 } else { 3 }])?)?;
     let size = shm_bytes(c).to_string();
     let shm = filesystem("tmpfs", &[("mode", "1777"), ("size", &size)], NOSUID | NODEV | NOEXEC);
     below(root, "/dev/shm", shm.during("make /dev/shm")?)?;
@@ -71,6 +76,44 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
         // A kernel without message queues.
         Err(Errno::NODEV) => Ok(()),
         Err(e) => Err(e).during("make /dev/mqueue"),
+    }
+}
+
+/// The host's own device files, mounted: in a user namespace nobody makes any. The kernel asks for the rights that they
+/// have on the host.
+fn host_devices(root: &Root, c: &Container) -> Result<(), Fail> {
+    for (name, ..) in DEVICES {
+        let path = format!("/dev/{name}");
+        host_device(root, &path, &path).during(format_args!("mount {path}"))?;
+    }
+    for node in devices::nodes(c)? {
+        let during = format_args!("mount the device {}", node.target);
+        if !has(&node)? {
+            host_device(root, &node.source, &node.target).during(during)?;
+        }
+    }
+    if c.privileged {
+        all_devices(root, Path::new("/dev"));
+    }
+    Ok(())
+}
+
+fn host_device(root: &Root, source: &str, target: &str) -> Result<(), Errno> {
+    attach(&copy_host(source, false)?, &root.make(target, Kind::File)?)
+}
+
+/// Those that cannot be had are left out.
+fn all_devices(root: &Root, folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (Ok(kind), Ok(path)) = (entry.file_type(), entry.path().into_os_string().into_string()) else {
+            continue;
+        };
+        let own = ["/dev/pts", "/dev/shm", "/dev/mqueue"].contains(&path.as_str());
+        if kind.is_dir() && !own {
+            all_devices(root, Path::new(&path));
+        } else if (kind.is_char_device() || kind.is_block_device()) && root.find(&path).is_err() {
+            let _ = host_device(root, &path, &path);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub mod user;
 use super::fail::{During, Fail};
 use super::sys;
 use super::userns::UserNamespace;
-use batchyard_supervisor::Container;
+use batchyard_supervisor::{Container, Rootless};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
@@ -51,6 +51,8 @@ pub struct Plan<'a> {
     pub devices_fenced: bool,
     /// The user namespace to end up in.
     pub users: Option<&'a UserNamespace>,
+    /// All happens in an ordinary user's user namespace.
+    pub rootless: Option<Rootless>,
 }
 
 /// The child's ends of the pipes.
@@ -109,6 +111,7 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     root::enter(&root, c.readonly_root)?;
 
     let identity = user::resolve(&c.user)?;
+    creds::check(&identity, plan.rootless)?;
     let program = exec::Program::prepare(c, &identity)?;
     rustix::process::chdir(cwd).during(format_args!("enter working folder {cwd}"))?;
     wait_for_go(ends)?;
@@ -124,7 +127,7 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
         users.enter()?;
     }
     creds::drop_bounding(c, plan.devices_fenced)?;
-    creds::become_user(c, plan.devices_fenced, &identity)?;
+    creds::become_user(c, plan, &identity)?;
     // Cleared by the change of user.
     die_with_supervisor(ends)?;
     if !c.privileged {
@@ -142,9 +145,21 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
 
 /// Whether a root can be made in `scratch` over the host's own and entered, in a user namespace over `scratch` itself.
 /// For the probe.
-pub fn try_root(scratch: &str, users: Option<&UserNamespace>) -> Result<(), Fail> {
-    let layer = if users.is_some() { scratch } else { "/" };
-    let c = Container { layers: vec![layer.into()], scratch: scratch.into(), ..Container::default() };
+pub fn try_root(
+    scratch: &str,
+    users: Option<&UserNamespace>,
+    rootless: Option<Rootless>,
+) -> Result<(), Fail> {
+    let layer = match (users, rootless) {
+        (Some(_), _) => scratch.to_string(),
+        (None, None) => "/".to_string(),
+        (None, Some(_)) => {
+            let layer = format!("{scratch}/layer");
+            std::fs::create_dir(&layer).during("make a layer")?;
+            layer
+        }
+    };
+    let c = Container { layers: vec![layer], scratch: scratch.into(), ..Container::default() };
     let plan = Plan {
         container: &c,
         hostname: None,
@@ -153,6 +168,7 @@ pub fn try_root(scratch: &str, users: Option<&UserNamespace>) -> Result<(), Fail
         join_late: None,
         devices_fenced: false,
         users,
+        rootless,
     };
     users.map_or(Ok(()), UserNamespace::own_files)?;
     let root = root::mount(&c, &plan)?;

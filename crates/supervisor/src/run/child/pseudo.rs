@@ -2,6 +2,7 @@
 //!
 //! Never here: what of them is hidden.
 
+use super::hide::empty_folder;
 use super::place::{Kind, NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy_host, filesystem, restrict};
 use super::{Plan, dev};
 use crate::run::fail::{During, Fail};
@@ -15,7 +16,15 @@ pub fn mount(root: &Root, plan: &Plan<'_>) -> Result<(), Fail> {
     let proc = filesystem("proc", &[], plain).during("make /proc")?;
     attach(&proc, &root.make("/proc", Kind::Dir).during("make /proc")?).during("mount /proc")?;
     dev::mount(root, plan)?;
-    let sys = filesystem("sysfs", &[], plain | readonly).during("make /sys")?;
+    let sys = match plan.rootless {
+        None => filesystem("sysfs", &[], plain | readonly).during("make /sys")?,
+        // It shows the host's network, which is not this user's.
+        Some(_) => {
+            let sys = copy_host("/sys", true).during("copy /sys")?;
+            restrict(&sys, true, plain | readonly).during("restrict /sys")?;
+            sys
+        }
+    };
     attach(&sys, &root.make("/sys", Kind::Dir).during("make /sys")?).during("mount /sys")?;
     views(root, plan, plain | readonly)
 }
@@ -29,6 +38,11 @@ fn views(root: &Root, plan: &Plan<'_>, attributes: MountAttrFlags) -> Result<(),
         Ok(mount)
     };
     match plan.views.as_slice() {
+        // The host's are there with the copy of its /sys.
+        [] if plan.rootless.is_some() => {
+            let empty = empty_folder().during("make an empty folder")?;
+            attach(&empty, &target).during("cover /sys/fs/cgroup")
+        }
         [] => Ok(()),
         [("", path)] => attach(&view(path)?, &target).during("mount /sys/fs/cgroup"),
         several => {

@@ -34,7 +34,9 @@ pub fn check(ulimits: &[Ulimit]) -> Result<(), Fail> {
 fn refused(limit: &Ulimit, resource: Resource, e: Errno) -> Fail {
     let (soft, hard) = (show(limit.soft), show(limit.hard));
     let what = format!("error setting ulimit {} to {soft}:{hard}", limit.name);
-    let most = ceiling(&limit.name, resource).unwrap_or_else(|| most(resource));
+    let most = ceiling(&limit.name, resource).unwrap_or_else(|| self::most(resource));
+    // An ordinary user's namespace has the capability and not the right.
+    let most = if limit.hard > most { most } else { self::most(resource) };
     if e == Errno::PERM && limit.hard > most {
         return Fail::runtime(format_args!(
             "{what}: the host's own hard limit is {} and cannot be raised",

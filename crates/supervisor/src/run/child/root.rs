@@ -35,7 +35,9 @@ pub fn mount(c: &Container, plan: &Plan<'_>) -> Result<Root, Fail> {
     }
     let lower: Vec<String> = (0..c.layers.len()).rev().map(|i| format!("l{i}")).collect();
     let flags = if c.privileged || plan.devices_fenced { MountFlags::empty() } else { MountFlags::NODEV };
-    overlay(&format!("lowerdir={},upperdir=upper,workdir=work", lower.join(":")), c, flags)?;
+    // The usual attributes are for the host's root alone.
+    let attributes = if plan.rootless.is_some() { ",userxattr" } else { "" };
+    overlay(&format!("lowerdir={},upperdir=upper,workdir=work{attributes}", lower.join(":")), c, flags)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Through its path: the working folder is what the root covers now.
     let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;

@@ -113,6 +113,7 @@ fn make(order: &Order<'_>, ends: &Ends) -> Result<(Pid, OwnedFd), Fail> {
         join_late: None,
         devices_fenced: order.devices_fenced,
         users: None,
+        rootless: order.task.rootless,
     };
     let root = root::mount(&overlay, &plan)?;
     rustix::process::chdir("/").during("leave the scratch folder")?;
