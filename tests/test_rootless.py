@@ -20,21 +20,23 @@ pytestmark = pytest.mark.drivers("native")
 # Whoever the host's ordinary users are and whichever ids they were given: here it is ours, seen by the server alone.
 START = """
 cd / && for name in passwd subuid subgid; do [ ! -e /etc/$name ] || mount --bind "$1/$name" /etc/$name || exit; done
-shift; exec setpriv --reuid={user} --regid={group} --clear-groups "$@"
+[ -z "$2" ] || echo $$ >"$2/cgroup.procs"
+shift 2; exec setpriv --reuid={user} --regid={group} --clear-groups "$@"
 """.format(user=USER, group=GROUP)
 
 
 class Ordinary(Server):
-    """A server, and commands beside it, of an ordinary user. `given`: the user has a range of ids."""
+    """A server, and commands beside it, of an ordinary user. `given`: the user has a range of ids; `group`: the control
+    group that they are put into."""
 
-    def __init__(self, folder, settings=None, given=False):
+    def __init__(self, folder, settings=None, given=False, group=""):
         super().__init__(folder, settings)
         (self.folder / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\nbyuser:x:{USER}:{GROUP}::/nowhere:/bin/sh\n")
         for name in ("subuid", "subgid"):
             (self.folder / name).write_text(f"byuser:{FIRST}:{COUNT}\n" if given else "")
         self.binary = self.folder / "batchyard"
         shutil.copy(BINARY, self.binary)  # Where it was built may be closed to others.
-        self.prefix = ["unshare", "-m", "sh", "-ec", START, "sh", self.folder]
+        self.prefix = ["unshare", "-m", "sh", "-ec", START, "sh", self.folder, group]
 
     def batchyard(self, *args, check=True, timeout=60, environment=None, **popen):
         done = subprocess.run([*self.prefix, self.binary, *args], env=environment or self.environment(), timeout=timeout,
@@ -48,12 +50,12 @@ def make_ordinary():
     """Makes servers in folders of the user's, which every user may enter."""
     made, folders = [], []
 
-    def make(given=False, **settings):
+    def make(given=False, group="", **settings):
         folder = Path(tempfile.mkdtemp(prefix="batchyard-rootless-"))
         folders.append(folder)
         folder.chmod(0o755)
         os.chown(folder, USER, GROUP)
-        made.append(Ordinary(folder, settings, given))
+        made.append(Ordinary(folder, {f"BATCHYARD_{k.removeprefix('BATCHYARD_')}": v for k, v in settings.items()}, given, group))
         return made[-1]
 
     yield make
@@ -295,6 +297,16 @@ def test_layers_whiteouts_and_owners(registry, base, make_ordinary, given):
     [owned] = server.data_dir.glob("images/layers/*/owned")
     assert owned.stat().st_uid == (FIRST + 1233 if given else USER)
     assert "by:hand" in server.batchyard("image", "ls").stdout
+    # As the documentation says for a folder that is no longer wanted.
+    copy = server.data_dir / "copy"
+    [program] = server.data_dir.glob("run/batchyard-supervisor-*")
+    as_user = {"user": USER, "group": GROUP, "extra_groups": []}
+    if given:
+        assert subprocess.run(["cp", "-a", owned.parent, server.data_dir / "refused"], **as_user, capture_output=True).returncode != 0
+    subprocess.run([*server.prefix, program, "rootless", "cp", "-a", owned.parent, copy], check=True)
+    assert (copy / "owned").stat().st_uid == owned.stat().st_uid
+    subprocess.run([*server.prefix, program, "rootless", "rm", "-rf", copy], check=True)
+    assert not copy.exists()
     server.batchyard("image", "prune", "--all")
     assert not list(server.data_dir.glob("images/layers/*/owned"))
 
@@ -316,3 +328,55 @@ def test_where_no_user_namespace_can_be_made_the_start_says_what_would_work(make
     # Without jobs, what is of no use as root goes on as before.
     assert batchyard("image", "ls").returncode == 0
     server.process = None
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["single", "many"])
+def test_the_host_image(make_ordinary, given):
+    if given and not shutil.which("newuidmap"):
+        pytest.skip("NOT RUN: no newuidmap here (Debian: uidmap)")
+    server = make_ordinary(given, HOST_IMAGE="true").start()
+    script = "id -u; cat /etc/passwd | grep -c root; test -x /usr/bin/env && echo programs; echo x >/tmp/x && cat /tmp/x; " \
+             "find /home /root /var -mindepth 1; touch /usr/x /etc/x 2>/dev/null || echo read-only; cat /etc/shadow; touch /new && echo new"
+    job = server.wait_job(server.shell(script, image="host"))
+    if given:
+        assert server.log_of(job)[:5] == ["65534", "1", "programs", "x", "read-only"], server.log_of(job)
+    else:
+        assert "/etc/subuid" in job["container"]["reason"], "nobody is not there"
+    lines = server.run_shell(script, image="host", user="0")
+    assert lines == ["0", "1", "programs", "x", "read-only", "new"]
+    assert not Path("/new").exists()
+
+
+@pytest.fixture
+def delegated():
+    """A control group of version 2 that is the user's, as a service manager makes it, and one below for the server."""
+    base = Path("/sys/fs/cgroup")
+    if "memory" not in read(base / "cgroup.controllers").decode().split():
+        pytest.skip("NOT RUN: this host's control groups are not of version 2 alone; make test-guest")
+    for group in (base, base / "by-delegated"):
+        group.mkdir(exist_ok=True)
+        (group / "cgroup.subtree_control").write_text("+memory +cpu +pids")
+    group = base / "by-delegated"
+    (group / "server").mkdir()
+    for path in (group, group / "server"):
+        for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+            os.chown(path / name, USER, GROUP)
+    yield group / "server"
+    for path in (group / "server", group):
+        path.rmdir()
+
+
+def test_in_a_delegated_group_the_limits_hold(delegated, make_ordinary):
+    server = make_ordinary(group=delegated).start()
+    assert not [line for line in server.output if "not limited" in line]
+    assert server.run_shell("cd /sys/fs/cgroup; cat memory.max pids.max; cut -d' ' -f1 cpu.max") == ["67108864", "32768", "max"]
+    big = server.fail(server.shell("x=a; while :; do x=$x$x; done"))
+    assert big["container"]["exitCode"] == 137 and big["container"]["reason"].startswith("OutOfMemoryError")
+    job = server.shell("(setsid sleep 6543 &); trap 'exit 3' TERM; while :; do sleep 0.05; done")
+    server.wait_job(job, "RUNNING")
+    server.restart()
+    server.batch.terminate_job(jobId=job, reason="enough")
+    assert server.fail(job)["container"]["exitCode"] == 3
+    server.stop()
+    server.process = None
+    assert [path.name for path in delegated.iterdir() if path.is_dir()] == []

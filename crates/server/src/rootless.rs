@@ -43,14 +43,16 @@ pub fn refused() -> Option<String> {
     }
 }
 
-/// Executes this program again as root of a user namespace, where an ordinary user started it and the driver makes its
-/// containers itself. Returns where there is nothing to do, and after a refusal, which [`refused`] tells.
+/// Executes this program again as root of a user namespace, where an ordinary user started it and the driver is `native`.
+/// Returns where there is nothing to do, and after a refusal, which [`refused`] tells.
 ///
 /// # Errors
 /// The supervisor program is there and cannot be executed.
 pub fn enter(settings: &Settings) -> anyhow::Result<()> {
-    let makes = matches!(settings.driver, DriverName::Native | DriverName::Oci);
-    if !makes || rustix::process::geteuid().is_root() || Marker::own().is_some() {
+    if settings.driver != DriverName::Native
+        || rustix::process::geteuid().is_root()
+        || Marker::own().is_some()
+    {
         return Ok(());
     }
     let run = settings.data_dir.join(crate::cli::local::RUN);

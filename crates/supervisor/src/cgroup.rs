@@ -98,6 +98,23 @@ impl Hierarchies {
 pub fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<PathBuf> {
     let folder = base.join(cgroup);
     std::fs::create_dir_all(&folder)?;
+    let made = enable(base, cgroup, wanted).and_then(|()| {
+        if !wanted.contains(&"memory") || folder.join("memory.max").exists() {
+            return Ok(folder.clone());
+        }
+        Err(io::Error::other(format!("no memory controller in {}", folder.display())))
+    });
+    if made.is_err() {
+        // Those that others have groups in stay.
+        for part in folder.ancestors().take(Path::new(cgroup).components().count()) {
+            let _ = std::fs::remove_dir(part);
+        }
+    }
+    made
+}
+
+/// Has the wanted controllers given to all groups on the way from `base` to `cgroup`.
+fn enable(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<()> {
     let mut at = base.to_path_buf();
     for part in Path::new(cgroup) {
         let control = at.join("cgroup.subtree_control");
@@ -109,11 +126,7 @@ pub fn make_below(base: &Path, cgroup: &str, wanted: &[&str]) -> io::Result<Path
         }
         at.push(part);
     }
-    if wanted.contains(&"memory") && !folder.join("memory.max").exists() {
-        let _ = std::fs::remove_dir(&folder);
-        return Err(io::Error::other(format!("no memory controller in {}", folder.display())));
-    }
-    Ok(folder)
+    Ok(())
 }
 
 /// Whether no process is in any of `folders`, nor in a group below.

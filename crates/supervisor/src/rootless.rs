@@ -66,11 +66,6 @@ pub fn ids() -> u32 {
     count("/proc/self/uid_map").min(count("/proc/self/gid_map"))
 }
 
-/// Whether all ids of the host are there, as in the first user namespace.
-pub fn has_all_ids() -> bool {
-    ids() == u32::MAX
-}
-
 /// The length of the gapless range from 0 in a map of the kernel: lines of first id inside, outside, and count.
 fn from_zero(map: &str) -> u32 {
     let number = |word: Option<&str>| word.and_then(|w| w.parse::<u32>().ok());

@@ -37,6 +37,10 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
     refuse_unheld(settings)?;
     let driver = match settings.driver {
         DriverName::Native => return native(settings, data_dir),
+        DriverName::Oci if !rustix::process::geteuid().is_root() => bail!(
+            "driver = oci: only root can have it so far; run the server as root, or choose `driver = native`, which works \
+             for other users too"
+        ),
         DriverName::Oci => {
             let runtime = runtime(settings.oci_runtime.as_deref())?;
             let version = version(&runtime)?;

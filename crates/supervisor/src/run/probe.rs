@@ -20,7 +20,7 @@ const TRIED_ID: u32 = 1_879_048_192;
 /// are tried below `folder`.
 pub fn print(folder: &Path) -> ExitCode {
     let ids = rootless::ids();
-    let inside = (!rootless::has_all_ids()).then_some(Rootless { ids, limits: false });
+    let inside = matches!(Marker::own(), Some(Marker::Inside(_))).then_some(Rootless { ids, limits: false });
     println!("record {}", batchyard_supervisor::format::VERSION);
     println!("kernel {}", rustix::system::uname().release().to_string_lossy());
     if let Some(Marker::Refused(why)) = Marker::own() {

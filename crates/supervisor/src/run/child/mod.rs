@@ -9,6 +9,7 @@ pub mod creds;
 pub mod dev;
 pub mod exec;
 pub mod hide;
+pub mod host;
 pub mod init;
 pub mod mounts;
 pub mod place;

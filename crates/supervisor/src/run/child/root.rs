@@ -4,8 +4,8 @@
 //! the page that holds mount options bound the layers, and no path of the host is seen in the container's mount table.
 //! Never here: anything below the root.
 
-use super::Plan;
 use super::place::{RDONLY, Root, attach, copy_host, restrict};
+use super::{Plan, host};
 use crate::run::fail::{During, Fail};
 use crate::run::userns::UserNamespace;
 use batchyard_supervisor::Container;
@@ -27,8 +27,12 @@ pub fn mount(c: &Container, plan: &Plan<'_>) -> Result<Root, Fail> {
         rustix::fs::mkdirat(CWD, name, Mode::from_raw_mode(0o755))
             .during(format_args!("make {name} in the scratch folder"))?;
     }
+    let by_folders = plan.rootless.is_some() && c.layers == ["/"];
     for (i, layer) in c.layers.iter().enumerate() {
         match plan.users {
+            None if by_folders => {
+                rustix::fs::mkdirat(CWD, "l0", Mode::from_raw_mode(0o755)).during("make an empty layer")?;
+            }
             Some(users) => mapped(users, layer, &format!("l{i}"))?,
             None => rustix::fs::symlinkat(layer.as_str(), CWD, format!("l{i}")).during("link a layer")?,
         }
@@ -41,7 +45,11 @@ pub fn mount(c: &Container, plan: &Plan<'_>) -> Result<Root, Fail> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Through its path: the working folder is what the root covers now.
     let fd = rustix::fs::open(c.scratch.as_str(), flags, Mode::empty()).during("open the root")?;
-    Ok(Root { fd })
+    let root = Root { fd };
+    if by_folders {
+        host::show(&root)?;
+    }
+    Ok(root)
 }
 
 /// Mounts a layer with its owners mapped. Nobody sees it but the overlay, which takes a copy of the mount.
