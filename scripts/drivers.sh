@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(tests/test_basic.py tests/test_container*.py tests/test_security*.py)
+TESTS=(tests/test_basic.py tests/test_container*.py tests/test_security*.py tests/test_attacks*.py tests/test_oci_checks.py tests/test_rootless.py)
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 

@@ -31,6 +31,8 @@ class Ordinary(Server):
 
     def __init__(self, folder, settings=None, given=False, group=""):
         super().__init__(folder, settings)
+        if "BATCHYARD_USER_NAMESPACES" not in (settings or {}):
+            self.settings.pop("BATCHYARD_USER_NAMESPACES", None)  # What a run as root asks for cannot be had.
         (self.folder / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\nbyuser:x:{USER}:{GROUP}::/nowhere:/bin/sh\n")
         for name in ("subuid", "subgid"):
             (self.folder / name).write_text(f"byuser:{FIRST}:{COUNT}\n" if given else "")
@@ -45,13 +47,19 @@ class Ordinary(Server):
         return done
 
 
+def open_to_all():
+    """A folder for temporary files that every user may reach."""
+    places = map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp"))
+    return next(place for place in places if all(p.stat().st_mode & 1 for p in (place, *place.parents)))
+
+
 @pytest.fixture(scope="module")
 def make_ordinary():
     """Makes servers in folders of the user's, which every user may enter."""
     made, folders = [], []
 
     def make(given=False, group="", **settings):
-        folder = Path(tempfile.mkdtemp(prefix="batchyard-rootless-"))
+        folder = Path(tempfile.mkdtemp(prefix="batchyard-rootless-", dir=open_to_all()))
         folders.append(folder)
         folder.chmod(0o755)
         os.chown(folder, USER, GROUP)
@@ -105,6 +113,15 @@ def test_a_job_runs_to_its_log_as_root_of_the_users_namespace(server):
     assert [" ".join(line.split()) for line in lines[2:-3]] == rest["many" if len(lines) > 5 else "single"]
     # Docker's set, without device files: nothing here fences them.
     assert lines[-3:] == ["CapEff:\t00000000a00425fb", "0", "1"]
+
+
+def test_the_server_is_the_process_that_was_started(server):
+    """Whatever it was on the way: who started it may signal it and wait for it."""
+    assert (server.data_dir / "run/pid").read_text().split()[0] == str(server.process.pid)
+    assert Path(f"/proc/{server.process.pid}").stat().st_uid == USER
+    assert os.readlink(f"/proc/{server.process.pid}/ns/user") != os.readlink("/proc/self/ns/user")
+    kept = [path for below in ("*", "run/*", "images/**/*") for path in server.data_dir.glob(below)]
+    assert len(kept) > 10 and {path.lstat().st_uid for path in kept} == {USER}
 
 
 def test_what_a_job_makes_in_a_folder_is_the_users(server, folder):
@@ -219,7 +236,8 @@ def test_what_cannot_be_had_is_refused_by_name(server):
 
 def test_settings_that_cannot_be_held_are_refused(make_ordinary):
     server = make_ordinary()
-    for name, value in [("NETWORK_NAMESPACES", "all"), ("USER_NAMESPACES", "all"), ("JOB_DISK_BYTES", "1GiB")]:
+    for name, value in [("NETWORK_NAMESPACES", "all"), ("USER_NAMESPACES", "all"), ("JOB_DISK_BYTES", "1GiB"),
+                        ("DRIVER", "oci")]:
         server.start(wait=False, **{f"BATCHYARD_{name}": value})
         assert server.process.wait(20) == 1
         text = until(lambda: (lines := "\n".join(server.output)) and name.lower() in lines and lines, what="a reason")
