@@ -81,7 +81,7 @@ pub fn weaknesses(probe: &str) -> Vec<Weakness> {
         found.push(Weakness {
             name: "limits",
             found: "no control groups: memory, CPU and processes of jobs are not limited".into(),
-            mend: "delegate control groups of version 2 to the user (systemd: Delegate=yes), or run as root",
+            mend: "delegate control groups of version 2 to the user (systemd: Delegate=yes and DelegateSubgroup=server), or run as root",
         });
     } else if answer(probe, "controller_cpu") != Some("yes") {
         found.push(Weakness {
