@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::sys::{self, Side};
 use batchyard_supervisor::Container;
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use std::convert::Infallible;
 
@@ -49,16 +50,18 @@ fn become_job(c: &Container, limits: &Limits, ends: &Ends) -> Result<Infallible,
     for group in &groups {
         child::join(group)?;
     }
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .during("open /dev/null")?;
     let own = rustix::process::geteuid() == identity.uid;
     if own {
         // The pipes are this user's already.
-        child::take_empty_input()?;
+        child::take_input(&null)?;
         child::take_output(ends)?;
     } else {
-        child::take_stdio(ends, None, &identity)?;
+        child::take_stdio(ends, &null, None, &identity)?;
     }
     sys::fresh_keyring();
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     sys::close_all_on_exec().during("mark descriptors")?;
     rlimits::set(&c.ulimits)?;
     if !own {

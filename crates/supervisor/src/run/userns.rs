@@ -49,6 +49,11 @@ impl UserNamespace {
         }
     }
 
+    /// What holds it.
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     /// From here on this process makes files as the container's root, and keeps its capabilities.
     pub fn own_files(&self) -> Result<(), Fail> {
         let during = format_args!("make files as the container's root");

@@ -2,7 +2,7 @@
 //!
 //! Never here: the task's own masks.
 
-use super::place::{NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, filesystem, restrict};
+use super::place::{NODEV, NOEXEC, NOSUID, RDONLY, Root, attach, copy, filesystem, is_null, restrict};
 use crate::run::fail::{During, Fail};
 use rustix::fd::OwnedFd;
 use rustix::fs::FileType;
@@ -75,10 +75,7 @@ impl Cover<'_> {
 /// The null device, and nothing that a volume over /dev put in its place.
 fn null_device(root: &Root) -> Result<OwnedFd, Errno> {
     let null = root.find("/dev/null")?;
-    let stat = rustix::fs::fstat(&null)?;
-    let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-    let is_null = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && device == (1, 3);
-    if is_null { Ok(null) } else { Err(Errno::NODEV) }
+    if is_null(&null)? { Ok(null) } else { Err(Errno::NODEV) }
 }
 
 /// An empty read-only folder.

@@ -24,7 +24,7 @@ use super::sys;
 use super::userns::UserNamespace;
 use batchyard_supervisor::{Container, Rootless};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -86,6 +86,7 @@ pub fn give_up(Fail(text): &Fail, status: &OwnedFd) -> ! {
 
 fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     let c = plan.container;
+    close_supervisors(plan, ends);
     die_with_supervisor(ends)?;
     normal_oom_score();
     rustix::process::umask(Mode::empty());
@@ -111,14 +112,17 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
     }
     root::enter(&root, c.readonly_root)?;
 
-    let identity = user::resolve(&c.user)?;
+    let identity = user::resolve_in(&root, &c.user)?;
     creds::check(&identity, plan.rootless)?;
     let program = exec::Program::prepare(c, &identity)?;
-    rustix::process::chdir(cwd).during(format_args!("enter working folder {cwd}"))?;
+    let during = format_args!("enter working folder {cwd}");
+    // Found again, since something may cover it by now.
+    rustix::process::fchdir(root.find(cwd).during(during)?).during(during)?;
     wait_for_go(ends)?;
     late.as_ref().map_or(Ok(()), join)?;
     sys::unshare_cgroup().during("unshare cgroup namespace")?;
-    take_stdio(ends, plan.users, &identity)?;
+    let null = root.null().during("open /dev/null")?;
+    take_stdio(ends, &null, plan.users, &identity)?;
     sys::fresh_keyring();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     sys::close_all_on_exec().during("mark descriptors")?;
@@ -142,6 +146,15 @@ fn build(plan: &Plan<'_>, ends: &Ends) -> Result<Infallible, Fail> {
         sys::set_seccomp(&c.seccomp).during("install the seccomp filter")?;
     }
     Err(program.exec())
+}
+
+/// Closes what is the supervisor's. A folder of the host that is open would be a way out of the root: programs, working
+/// folders and links may name it as `/proc/self/fd/N`.
+fn close_supervisors(plan: &Plan<'_>, ends: &Ends) {
+    let Ends { go, status, out, err } = ends;
+    let own = [go, status, out, err].into_iter().chain(plan.users.map(UserNamespace::descriptor));
+    // This copy never returns to the owners of the others.
+    sys::close_all_but(&own.map(AsRawFd::as_raw_fd).collect::<Vec<_>>());
 }
 
 /// Whether a root can be made in `scratch` over the host's own and entered, in a user namespace over `scratch` itself.
@@ -228,8 +241,13 @@ pub fn wait_for_go(ends: &Ends) -> Result<(), Fail> {
 }
 
 /// Standard input is empty; the two outputs are pipes that belong to the user.
-pub fn take_stdio(ends: &Ends, users: Option<&UserNamespace>, identity: &user::Identity) -> Result<(), Fail> {
-    take_empty_input()?;
+pub fn take_stdio(
+    ends: &Ends,
+    null: &OwnedFd,
+    users: Option<&UserNamespace>,
+    identity: &user::Identity,
+) -> Result<(), Fail> {
+    take_input(null)?;
     let (uid, gid) = match users {
         Some(users) => users.on_host(identity.uid, identity.gid)?,
         None => (identity.uid, identity.gid),
@@ -238,11 +256,9 @@ pub fn take_stdio(ends: &Ends, users: Option<&UserNamespace>, identity: &user::I
     take_output(ends)
 }
 
-/// Makes standard input empty.
-pub fn take_empty_input() -> Result<(), Fail> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .during("open /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).during("set standard input")
+/// Makes the null device standard input.
+pub fn take_input(null: &OwnedFd) -> Result<(), Fail> {
+    rustix::stdio::dup2_stdin(null).during("set standard input")
 }
 
 /// Gives the output's pipes to the user, so that `/dev/stdout` can be opened.

@@ -45,11 +45,18 @@ impl Root {
         }
     }
 
+    /// Opens the container's null device: no other file that an image or a volume has in its place.
+    pub fn null(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let null = rustix::fs::openat2(&self.fd, "/dev/null", flags, Mode::empty(), inside)?;
+        if is_null(&null)? { Ok(null) } else { Err(Errno::NODEV) }
+    }
+
     fn open(&self, path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
-        let nofollow =
-            if resolve.contains(ResolveFlags::NO_SYMLINKS) { OFlags::NOFOLLOW } else { OFlags::empty() };
-        let flags = OFlags::PATH | OFlags::CLOEXEC | nofollow;
+        // Never with NOFOLLOW: a link at the end would be opened itself, and whoever has only its path would follow it.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
         // Somebody renames in a shared folder just now: the kernel could not be sure, it asks to try again.
         for _ in 0..32 {
             match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
@@ -95,14 +102,28 @@ impl Root {
                 Ok(_) => done.push(name),
                 Err(Errno::NOENT) => {
                     let last = todo.iter().all(|t| t.is_empty() || t == ".");
-                    make_one(&parent, &name, if last { kind } else { Kind::Dir })?;
-                    done.push(name);
+                    match make_one(&parent, &name, if last { kind } else { Kind::Dir }) {
+                        Ok(()) => done.push(name),
+                        // Somebody else made it just now: whatever it is, it is looked at again.
+                        Err(Errno::EXIST) if links < MAX_LINKS => {
+                            links += 1;
+                            todo.push_front(name);
+                        }
+                        Err(e) => return Err(e),
+                    }
                 }
                 Err(e) => return Err(e),
             }
         }
         self.open(Path::new(&done.join("/")), strict)
     }
+}
+
+/// Whether it is the null device.
+pub fn is_null(fd: &OwnedFd) -> Result<bool, Errno> {
+    let stat = rustix::fs::fstat(fd)?;
+    let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && device == (1, 3))
 }
 
 fn make_one(parent: &OwnedFd, name: &str, kind: Kind) -> Result<(), Errno> {
@@ -164,4 +185,26 @@ pub fn restrict(mount: &OwnedFd, recursive: bool, attributes: MountAttrFlags) ->
 pub fn attach(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, "", target, "", flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As if somebody had put the link there while the path was walked.
+    #[test]
+    fn a_link_where_none_was_is_not_opened_itself() {
+        let folder = std::env::temp_dir().join(format!("by-place-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("real")).unwrap();
+        std::os::unix::fs::symlink("/etc", folder.join("link")).unwrap();
+        let fd = rustix::fs::open(&folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root = Root { fd };
+        let strict = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        assert_eq!(root.open(Path::new("link"), strict).unwrap_err(), Errno::LOOP);
+        assert!(root.open(Path::new("real"), strict).is_ok());
+        // What a link means inside is another matter: there is no such folder, so it is made.
+        root.make("link", Kind::Dir).unwrap();
+        assert!(folder.join("etc").is_dir() && root.null().is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -1,6 +1,6 @@
 //! Who the job runs as: `user[:group]`, names or numbers, by the container's own passwd and group files.
 //!
-//! Read after the root is entered, so that links in the image stay inside. Never here: becoming that user.
+//! No link in an image leads out of it to them. Never here: becoming that user.
 
 use super::place::Root;
 use crate::run::fail::Fail;
@@ -29,12 +29,12 @@ pub struct Identity {
     pub home: String,
 }
 
-/// Resolves the task's `user`. Empty is root.
+/// Resolves the task's `user` by this machine's files. Empty is root.
 pub fn resolve(user: &str) -> Result<Identity, Fail> {
     find(user, &read("/etc/passwd"), &read("/etc/group"))
 }
 
-/// The same in a root that is not entered.
+/// The same by the files of a container's root.
 pub fn resolve_in(root: &Root, user: &str) -> Result<Identity, Fail> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let read = |path: &str| text(rustix::fs::openat2(&root.fd, path, READING, Mode::empty(), inside));
