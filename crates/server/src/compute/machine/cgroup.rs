@@ -44,7 +44,7 @@ pub fn remove_alone(cgroup: &str) {
 ///
 /// # Errors
 /// No hierarchy lets it; jobs are limited one by one all the same.
-pub fn bound_all(cgroup: &str, memory: u64, processors_milli: Option<u64>) -> io::Result<()> {
+pub fn bound_all(cgroup: &str, memory: u64, processes: u64, processors_milli: Option<u64>) -> io::Result<()> {
     const PERIOD_US: u64 = 100_000;
     let found = Hierarchies::read()?;
     let quota_us = processors_milli.map(|milli| (milli * PERIOD_US / 1000).max(1000));
@@ -53,16 +53,25 @@ pub fn bound_all(cgroup: &str, memory: u64, processors_milli: Option<u64>) -> io
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("memory.limit_in_bytes"), memory.to_string())?;
     }
+    if let Some(folder) = v1("pids") {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("pids.max"), processes.to_string())?;
+    }
     if let (Some(folder), Some(quota_us)) = (v1("cpu"), quota_us) {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("cpu.cfs_quota_us"), quota_us.to_string())?;
     }
     let (Some(mount), None) = (&found.v2, v1("memory")) else { return Ok(()) };
-    let made =
-        found.v2_bases(mount).into_iter().map(|base| cgroup::make_below(&base, cgroup, &["memory", "cpu"]));
+    let made = found
+        .v2_bases(mount)
+        .into_iter()
+        .map(|base| cgroup::make_below(&base, cgroup, &["memory", "cpu", "pids"]));
     let folder =
         made.reduce(|first, next| first.or(next)).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
     fs::write(folder.join("memory.max"), memory.to_string())?;
+    if folder.join("pids.max").exists() {
+        fs::write(folder.join("pids.max"), processes.to_string())?;
+    }
     match quota_us {
         Some(quota_us) => fs::write(folder.join("cpu.max"), format!("{quota_us} {PERIOD_US}")),
         None => Ok(()),

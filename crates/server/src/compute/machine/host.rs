@@ -62,6 +62,21 @@ pub fn memory_mib(declared: Declared) -> io::Result<u64> {
     Ok(usable_mib(found_bytes()? >> 20, declared.reserved_memory_mib))
 }
 
+/// Numbers that this machine has for processes and threads, by the smallest of the kernel's limits.
+pub fn process_numbers() -> u64 {
+    // The first pid namespace. Others have a limit of their own since Linux 6.14, which tells nothing of the machine's;
+    // then that is taken to be the kernel's default.
+    let first = fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]");
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let default = (processors * 1024).max(32_768);
+    let limits = ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"];
+    let found = limits.iter().filter_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok()).min();
+    match found {
+        Some(found) if first => found,
+        found => found.unwrap_or(default).min(default),
+    }
+}
+
 /// What is left for jobs of the memory found.
 fn usable_mib(total_mib: u64, reserved: Option<u64>) -> u64 {
     total_mib.saturating_sub(reserved.unwrap_or((total_mib / 20).clamp(128, 1024)))

@@ -177,7 +177,8 @@ impl Machine {
             wake: wake.to_string_lossy().into_owned(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             seccomp: seccomp::profile()?,
-            pids_max: settings.pids_max,
+            // A job that takes all that it can leaves some to others.
+            pids_max: settings.pids_max.min(host::process_numbers() / 2),
             log_cap: settings.log_cap,
             disk_floor: settings.disk_floor,
             nofile_hard: raise_open_files(),
@@ -319,7 +320,9 @@ impl Drop for Machine {
 fn bound_jobs(cgroup: &str, declared: Declared) -> io::Result<()> {
     let memory = host::memory_mib(declared)? << 20;
     let processors = (declared.reserved_vcpus > 0).then(|| host::processors_milli(declared));
-    if let Err(error) = cgroup::bound_all(cgroup, memory, processors) {
+    // Whatever jobs do, the server and its administrator can start programs.
+    let processes = host::process_numbers() / 4 * 3;
+    if let Err(error) = cgroup::bound_all(cgroup, memory, processes, processors) {
         tracing::warn!(%error, "memory and processors kept for this machine are not kept from jobs together");
     }
     Ok(())
