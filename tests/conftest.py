@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from support import compatibility, exchange, leaks
+from support import attacker, compatibility, exchange, leaks
 from support.hooks import TABLE
 from support.server import BINARY, DRIVER, Server
 
@@ -106,3 +106,9 @@ def shared_folder(tmp_path):
     folder.mkdir()
     folder.chmod(0o777)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory):
+    """A folder with the program that attacks (tests/attacker)."""
+    return attacker.build(tmp_path_factory.mktemp("tools")).parent

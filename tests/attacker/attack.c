@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+int calls(void);
+
 static int say(const char *name, long result) {
     printf("%s: %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
     fflush(stdout);
@@ -53,14 +55,14 @@ static int swap(const char *path, const char *target, const char *end) {
     return 0;
 }
 
-/* Opens PATH as MODE says and, for `same`, writes what is there: harmless where it works. */
+/* `read`: opens and reads. `write`: opens, and writes nothing. `same`: writes what is there, harmless where it works. */
 static int touch(const char *mode, const char *path) {
-    int flags = !strcmp(mode, "read") ? O_RDONLY : !strcmp(mode, "both") || !strcmp(mode, "same") ? O_RDWR : O_WRONLY;
+    int flags = !strcmp(mode, "read") ? O_RDONLY : !strcmp(mode, "same") ? O_RDWR : O_WRONLY;
     int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) return say(path, -1);
+    if (fd < 0 || flags == O_WRONLY) return say(path, fd);
     char text[4096];
-    ssize_t got = strcmp(mode, "same") ? 0 : pread(fd, text, sizeof text, 0);
-    return say(path, strcmp(mode, "same") ? 0 : got < 0 ? -1 : pwrite(fd, text, got, 0));
+    ssize_t got = pread(fd, text, sizeof text, 0);
+    return say(path, got < 0 || flags == O_RDONLY ? got : pwrite(fd, text, got, 0));
 }
 
 static int device(const char *folder, char kind, int major, int minor) {
@@ -131,6 +133,7 @@ int main(int count, char **args) {
     if (!strcmp(what, "device")) return device(args[2], *args[3], atoi(args[4]), atoi(args[5]));
     if (!strcmp(what, "signals")) return signals(atol(args[2]));
     if (!strcmp(what, "forks")) return forks(atof(args[2]));
+    if (!strcmp(what, "calls")) return calls();
     if (!strcmp(what, "hand")) return hand(args[2], count > 3 ? args[3] : NULL);
     int failed = 0;
     for (int i = 2; i < count; i++) failed |= touch(what, args[i]);

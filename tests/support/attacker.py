@@ -13,13 +13,13 @@ from pathlib import Path
 
 from .registry import BUSYBOX, layer
 
-SOURCE = Path(__file__).resolve().parents[1] / "attacker" / "attack.c"
+SOURCES = Path(__file__).resolve().parents[1] / "attacker"
 
 
 def build(folder):
     """The static program, in a folder of its own that everybody may read."""
     program = Path(folder) / "attack"
-    subprocess.run(["cc", "-static", "-O1", "-Wall", "-Werror", "-o", program, SOURCE], check=True, timeout=60)
+    subprocess.run(["cc", "-static", "-O1", "-Wall", "-Werror", "-o", program, *sorted(SOURCES.glob("*.c"))], check=True, timeout=60)
     program.parent.chmod(0o755)
     return program
 
