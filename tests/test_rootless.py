@@ -40,6 +40,9 @@ class Ordinary(Server):
         shutil.copy(BINARY, self.binary)  # Where it was built may be closed to others.
         self.prefix = ["unshare", "-m", "sh", "-ec", START, "sh", self.folder, group]
 
+    def environment(self, **more):
+        return super().environment(**{"TMPDIR": open_to_all()} | more)
+
     def batchyard(self, *args, check=True, timeout=60, environment=None, **popen):
         done = subprocess.run([*self.prefix, self.binary, *args], env=environment or self.environment(), timeout=timeout,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, **popen)
@@ -48,9 +51,9 @@ class Ordinary(Server):
 
 
 def open_to_all():
-    """A folder for temporary files that every user may reach."""
+    """A folder for temporary files that every user may write to."""
     places = map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp"))
-    return next(place for place in places if all(p.stat().st_mode & 1 for p in (place, *place.parents)))
+    return next(place for place in places if place.stat().st_mode & 2 and all(p.stat().st_mode & 1 for p in (place, *place.parents)))
 
 
 @pytest.fixture(scope="module")
