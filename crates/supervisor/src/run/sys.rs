@@ -325,10 +325,12 @@ impl Attachment {
     }
 }
 
-/// Attaches a program to a cgroup of version 2, in place of one that was attached to it. The program goes with the cgroup.
+/// Attaches a program to a cgroup of version 2. One for devices is asked beside others, which a runtime may add; any other
+/// takes the place of the one before. The program goes with the cgroup.
 pub fn attach_program(cgroup: BorrowedFd<'_>, attachment: Attachment, code: &[u64]) -> Result<()> {
     const PROG_LOAD: i32 = 5;
     const PROG_ATTACH: i32 = 8;
+    const ALLOW_MULTI: u32 = 2;
     let (kind, place) = attachment.numbers();
     #[repr(C)]
     struct Load {
@@ -365,7 +367,7 @@ pub fn attach_program(cgroup: BorrowedFd<'_>, attachment: Attachment, code: &[u6
         target: cgroup.as_raw_fd() as u32,
         program: program.as_raw_fd() as u32,
         kind: place,
-        flags: 0,
+        flags: if matches!(attachment, Attachment::Devices) { ALLOW_MULTI } else { 0 },
         rest: [0; 14],
     };
     // SAFETY: as above; the cgroup keeps the program after both descriptors are closed.
