@@ -6,7 +6,8 @@
 use super::client::Client;
 use super::error::{CliError, FAILED, OK};
 use super::output::{Cell, Column, Console, Listed, Look};
-use super::{doctor_checks, local};
+use super::{doctor_checks, doctor_drivers, local};
+use crate::config::Settings;
 use clap::Args;
 use serde::Serialize;
 use std::path::Path;
@@ -86,16 +87,16 @@ impl Listed for Finding {
     }
 }
 
-/// Looks at this machine as a host for the server of `data_dir`.
-pub fn examine(data_dir: &Path) -> Vec<Finding> {
+/// Looks at this machine as a host for a server with these settings.
+pub fn examine(settings: &Settings) -> Vec<Finding> {
     let probed = doctor_checks::supervisor();
     let user = doctor_checks::user(&probed);
     let is_root = user.state == Health::Ok;
     let mut findings = vec![user, doctor_checks::kernel()];
     findings.extend(probed.into_iter().map(|f| if is_root { f } else { as_other(f) }));
-    findings.push(doctor_checks::docker());
+    findings.extend(doctor_drivers::all(settings));
     findings.push(doctor_checks::busybox());
-    findings.extend(doctor_checks::data_dir(data_dir));
+    findings.extend(doctor_checks::data_dir(&settings.data_dir));
     findings.push(doctor_checks::clock());
     findings
 }
@@ -111,9 +112,13 @@ fn as_other(finding: Finding) -> Finding {
 }
 
 /// Runs the command.
-pub fn run(data_dir: &Path, client: Result<Client, CliError>, console: &mut Console) -> Result<u8, CliError> {
-    let mut findings = examine(data_dir);
-    findings.push(server(data_dir, client));
+pub fn run(
+    settings: &Settings,
+    client: Result<Client, CliError>,
+    console: &mut Console,
+) -> Result<u8, CliError> {
+    let mut findings = examine(settings);
+    findings.push(server(&settings.data_dir, client));
     console.list(&findings)?;
     if matches!(console.format, None | Some(super::output::Format::Table | super::output::Format::Wide)) {
         for finding in &findings {
@@ -153,7 +158,8 @@ mod tests {
     fn json_has_every_finding_with_state_and_mend() {
         let dir = TempDir::new();
         let captured = Captured::new(Some(Format::Json));
-        run(dir.path(), Ok(client_at("http://127.0.0.1:9")), &mut captured.console()).unwrap();
+        let settings = Settings { data_dir: dir.path().to_path_buf(), ..Settings::default() };
+        run(&settings, Ok(client_at("http://127.0.0.1:9")), &mut captured.console()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&captured.out()).unwrap();
         let findings = document["findings"].as_array().unwrap();
         for name in ["user", "kernel", "busybox", "data folder", "disk", "clock", "server"] {

@@ -61,16 +61,6 @@ fn judge_user(uid: u32, works: bool) -> Finding {
     )
 }
 
-/// Whether a Docker daemon could be reached, for the driver `docker`. Never a failure: nothing takes it unasked.
-pub fn docker() -> Finding {
-    let path = "/var/run/docker.sock";
-    let found = match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => format!("a daemon listens at {path}; driver = docker would use it"),
-        Err(error) => format!("no daemon at {path} ({error}); only driver = docker needs one"),
-    };
-    Finding::ok("docker", found)
-}
-
 /// What the supervisor of this program finds when it tries what a container needs.
 pub fn supervisor() -> Vec<Finding> {
     let mend = "install batchyard anew; built from source, run `make build`";

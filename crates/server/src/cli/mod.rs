@@ -10,6 +10,7 @@ mod columns;
 pub mod completion;
 pub mod doctor;
 mod doctor_checks;
+mod doctor_drivers;
 mod ending;
 pub mod env;
 pub mod error;
@@ -179,8 +180,8 @@ impl Cli {
                 image::run(args, &settings, console)
             }
             Command::Doctor(_) => {
-                let dir = globals.settings()?.data_dir;
-                doctor::run(&dir, local_client(&dir), console)
+                let settings = globals.settings()?;
+                doctor::run(&settings, local_client(&settings.data_dir), console)
             }
             Command::Run(args) => run::run(args, &client()?, console),
             Command::Ps(args) => ps::run(args, &client()?, console),

@@ -97,8 +97,11 @@ fn refuse_unheld(settings: &Settings) -> anyhow::Result<()> {
         DriverName::Docker if own_network => {
             bail!("network_namespaces: the driver docker gives jobs the host's network so far; set it to off")
         }
-        DriverName::Docker if settings.job_disk_bytes > 0 => {
-            bail!("job_disk_bytes: the driver docker limits no job's disk; set it to 0")
+        DriverName::Docker | DriverName::Process if settings.job_disk_bytes > 0 => {
+            bail!("job_disk_bytes: only the drivers native and oci limit a job's disk; set it to 0")
+        }
+        DriverName::Process if settings.job_mounts.iter().any(|(source, target)| source != target) => {
+            bail!("job_mounts: the driver process mounts nothing; only what is at its own path can be had")
         }
         DriverName::Oci | DriverName::Docker | DriverName::Process => {}
     }

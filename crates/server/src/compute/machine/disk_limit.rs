@@ -6,6 +6,7 @@
 //! the limit (the supervisor), which job has one (`prepare`).
 
 use super::folder::Folder;
+use super::program;
 use batchyard_engine::TaskId;
 use batchyard_supervisor::{Disk, DiskKind, MountKind, Task};
 use rustix::fs::SeekFrom;
@@ -15,8 +16,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Where the program that makes file systems is looked for.
-const MKFS: [&str; 3] = ["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"];
+/// The program that makes file systems.
+const MKFS: &str = "mkfs.ext4";
 /// No journal, since nobody reads it after a crash; nothing kept for root; tables that are written when they are needed.
 const OPTIONS: [&str; 8] = [
     "-q",
@@ -40,6 +41,11 @@ pub enum DiskLimits {
     None(&'static str),
 }
 
+/// Where the program is that makes the file systems of sized files, if it is here.
+pub fn mkfs() -> Option<PathBuf> {
+    program::on_path(MKFS)
+}
+
 impl DiskLimits {
     /// What can be had where this folder of the data folder lies; templates are kept in it.
     pub fn find(run: &Path, rootless: bool) -> Self {
@@ -49,10 +55,9 @@ impl DiskLimits {
         if has_project_quota(run) {
             return Self::Quota;
         }
-        let mkfs = MKFS.into_iter().map(Path::new).find(|path| path.is_file());
         let without = "needs mkfs.ext4 (package e2fsprogs), or a data folder on a file system with project quotas (mount \
                        option prjquota)";
-        mkfs.map_or(Self::None(without), |mkfs| Self::Images(mkfs.to_path_buf(), run.join("disks")))
+        mkfs().map_or(Self::None(without), |mkfs| Self::Images(mkfs, run.join("disks")))
     }
 
     /// Makes what the supervisor needs to limit this attempt.

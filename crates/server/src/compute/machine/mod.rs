@@ -19,7 +19,7 @@ pub mod users;
 
 mod attempt;
 mod disk;
-mod disk_limit;
+pub mod disk_limit;
 pub(super) mod environment;
 mod plain;
 mod prepare;
