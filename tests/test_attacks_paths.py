@@ -222,7 +222,7 @@ def test_the_supervisor_as_the_program(server, tools, shared_folder):
     (shared_folder / "task").write_text(TASK.format(name="a" * 32, script=script, space=" "))
     definition = server.register(["/proc/self/exe", "/att"], **volumes((tools, "/tools"), (shared_folder, "/att")))
     server.wait_job(server.submit(definition))
-    if DRIVER == "native":
+    if DRIVER == "native" and USER_NAMESPACES != "all":  # Ids of nobody may not run it.
         said = (shared_folder / "said").read_text().split("\n")
         assert said[0] in ("/proc/1/exe: ETXTBSY", "/proc/1/exe: EACCES") and "batchyard-supervisor" in said[-2], said
     assert hashes(server) == before

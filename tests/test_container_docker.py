@@ -10,6 +10,7 @@ import pytest
 
 from support import dockerd
 from support.registry import Registry, busybox_layer, layer
+from support.server import USER_NAMESPACES
 from support.wait import until
 
 docker_only = pytest.mark.drivers("docker")
@@ -46,6 +47,7 @@ def refused(make_server, host):
 
 
 @pytest.mark.drivers("native")
+@pytest.mark.skipif(USER_NAMESPACES == "all", reason="driver and user namespaces exclude each other")
 def test_a_start_without_a_daemon_is_refused_with_the_reason(make_server, tmp_path):
     assert "docker_host" in refused(make_server, f"unix://{tmp_path}/nobody.sock")
     engine = Engine(str(tmp_path / "e.sock"), Away)

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from support import probe
+from support.server import USER_NAMESPACES
 
 ANY = ".*"
 # Name, our result, runc's result, and why that is right.
@@ -42,6 +43,7 @@ EXPLAINED = [
 
 
 @pytest.mark.drivers("native")
+@pytest.mark.skipif(USER_NAMESPACES == "all", reason="the runtime's containers have no user namespace")
 @pytest.mark.parametrize("user", [(0, 0), (1234, 5678)], ids=["root", "user"])
 def test_a_container_is_as_runc_s_with_docker_s_defaults(server, tmp_path, user):
     if not shutil.which("runc"):
