@@ -34,9 +34,7 @@ pub fn check(ulimits: &[Ulimit]) -> Result<(), Fail> {
 fn refused(limit: &Ulimit, resource: Resource, e: Errno) -> Fail {
     let (soft, hard) = (show(limit.soft), show(limit.hard));
     let what = format!("error setting ulimit {} to {soft}:{hard}", limit.name);
-    let most = ceiling(&limit.name, resource).unwrap_or_else(|| self::most(resource));
-    // An ordinary user's namespace has the capability and not the right.
-    let most = if limit.hard > most { most } else { self::most(resource) };
+    let most = ceiling(&limit.name, resource).unwrap_or_else(|| most(resource));
     if e == Errno::PERM && limit.hard > most {
         return Fail::runtime(format_args!(
             "{what}: the host's own hard limit is {} and cannot be raised",
@@ -50,8 +48,10 @@ fn refused(limit: &Ulimit, resource: Resource, e: Errno) -> Fail {
 fn ceiling(limit: &str, resource: Resource) -> Option<u64> {
     let kernel = (limit == "nofile").then(|| std::fs::read_to_string("/proc/sys/fs/nr_open").ok()).flatten();
     let kernel = kernel.and_then(|text| text.trim().parse::<u64>().ok());
+    // In an ordinary user's namespace the capability is there and means nothing.
     let free = rustix::thread::capabilities(None)
-        .is_ok_and(|c| c.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE));
+        .is_ok_and(|c| c.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE))
+        && batchyard_supervisor::rootless::ids() == u32::MAX;
     if free { kernel } else { Some(kernel.unwrap_or(u64::MAX).min(most(resource))) }
 }
 
