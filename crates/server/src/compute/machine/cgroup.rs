@@ -62,12 +62,14 @@ pub fn bound_all(cgroup: &str, memory: u64, processes: u64, processors_milli: Op
         fs::write(folder.join("cpu.cfs_quota_us"), quota_us.to_string())?;
     }
     let (Some(mount), None) = (&found.v2, v1("memory")) else { return Ok(()) };
-    let made = found
-        .v2_bases(mount)
-        .into_iter()
-        .map(|base| cgroup::make_below(&base, cgroup, &["memory", "cpu", "pids"]));
-    let folder =
-        made.reduce(|first, next| first.or(next)).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
+    let mut made = Err(io::ErrorKind::NotFound.into());
+    for base in found.v2_bases(mount) {
+        made = cgroup::make_below(&base, cgroup, &["memory", "cpu", "pids"]);
+        if made.is_ok() {
+            break;
+        }
+    }
+    let folder = made?;
     fs::write(folder.join("memory.max"), memory.to_string())?;
     if folder.join("pids.max").exists() {
         fs::write(folder.join("pids.max"), processes.to_string())?;
