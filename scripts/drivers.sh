@@ -47,8 +47,11 @@ guest() {
     local row="native, version 2 guest" rc=0
     say "$row"
     mkdir "$results/guest"
+    # Floods are a matter of speed, of which an emulator has little.
+    local tests=()
+    for file in "${TESTS[@]}"; do [ "$file" = tests/test_attacks_floods.py ] || tests+=("$file"); done
     BATCHYARD_GUEST_OUT=$results/guest BATCHYARD_GUEST_SECONDS=${BATCHYARD_GUEST_SECONDS:-5000} scripts/guest.sh \
-        "$VENV/bin/python" -m pytest "${TESTS[@]}" -q --junit-xml /out/junit.xml || rc=$?
+        "$VENV/bin/python" -m pytest "${tests[@]}" -q --junit-xml /out/junit.xml || rc=$?
     if [ -e "$results/guest/junit.xml" ]; then
         mv "$results/guest/junit.xml" "$results/$row.xml"
     else
