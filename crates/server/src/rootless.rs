@@ -5,8 +5,9 @@
 //! Never here: how containers are made in it.
 
 use crate::compute::machine::network::NetworkNamespaces;
-use crate::compute::machine::program::{self, answer};
+use crate::compute::machine::program::answer;
 use crate::compute::machine::users::UserNamespaces;
+use crate::compute::machine::{self, program};
 use crate::config::{DriverName, Settings};
 use anyhow::{Context, bail};
 use batchyard_supervisor::Rootless;
@@ -55,7 +56,7 @@ pub fn enter(settings: &Settings) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    let run = settings.data_dir.join(crate::cli::local::RUN);
+    let run = settings.data_dir.join(machine::RUN);
     // What is wrong with the folder is said by whoever needs it next.
     let Ok(()) = DirBuilder::new().recursive(true).mode(0o700).create(&run) else { return Ok(()) };
     let Ok(supervisor) = program::find(&run.canonicalize()?) else { return Ok(()) };

@@ -5,9 +5,8 @@
 
 use super::doctor::Finding;
 use crate::compute::machine::network::NetworkNamespaces;
-use crate::compute::machine::{disk_limit, program};
+use crate::compute::machine::{disk_limit, program, runtime};
 use crate::config::{DriverName, Settings};
-use crate::start::driver::{RUNTIMES, runtime, version};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -50,16 +49,17 @@ fn reach(host: &str) -> Result<(), String> {
 
 fn oci(settings: &Settings) -> Finding {
     let wanted = settings.driver == DriverName::Oci;
-    let found = runtime(settings.oci_runtime.as_deref()).and_then(|path| {
-        let version = version(&path)?;
+    let found = runtime::find(settings.oci_runtime.as_deref()).and_then(|path| {
+        let version = runtime::version(&path)?;
         Ok(format!("{}, {version}, for driver = oci", path.display()))
     });
     match found {
         Ok(found) => Finding::ok("oci", found),
         Err(why) if wanted => Finding::fail("oci", why.to_string(), "install one of runc, crun and youki"),
-        Err(_) => {
-            Finding::ok("oci", format!("none of {} here; only driver = oci needs one", RUNTIMES.join(", ")))
-        }
+        Err(_) => Finding::ok(
+            "oci",
+            format!("none of {} here; only driver = oci needs one", runtime::RUNTIMES.join(", ")),
+        ),
     }
 }
 

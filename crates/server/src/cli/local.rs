@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::{fs, io};
 
-/// Name of the folder for files that only count while the server runs.
-pub const RUN: &str = "run";
+pub use crate::compute::machine::RUN;
+
 /// Name, inside [`RUN`], of the file with URL and region.
 pub const ENDPOINT: &str = "endpoint";
 /// Name, inside [`RUN`], of the file that [`pid_line`] fills.

@@ -6,17 +6,13 @@
 
 use super::say;
 use crate::compute::machine::network::NetworkNamespaces;
-use crate::compute::machine::program;
 use crate::compute::machine::users::{UserNamespaces, Users};
+use crate::compute::machine::{RUN, program, runtime};
 use crate::config::{DriverName, Settings};
 use crate::rootless;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use batchyard_supervisor::{Driver, Rootless};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// Runtimes, the one that is taken first at the front.
-pub const RUNTIMES: [&str; 3] = ["runc", "crun", "youki"];
+use std::path::Path;
 
 /// What containers are made with.
 #[derive(Debug, Clone, Default)]
@@ -42,8 +38,8 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
              for other users too"
         ),
         DriverName::Oci => {
-            let runtime = runtime(settings.oci_runtime.as_deref())?;
-            let version = version(&runtime)?;
+            let runtime = runtime::find(settings.oci_runtime.as_deref())?;
+            let version = runtime::version(&runtime)?;
             say("driver", &format!("oci: {}, {version}", runtime.display()));
             Driver::Oci(runtime.to_string_lossy().into_owned())
         }
@@ -108,38 +104,9 @@ fn refuse_unheld(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The runtime that was named, or the first that there is.
-///
-/// # Errors
-/// There is none.
-pub fn runtime(named: Option<&str>) -> anyhow::Result<PathBuf> {
-    match named {
-        Some(name) => program::on_path(name).with_context(|| {
-            format!("oci_runtime = {name}: there is no such program; install it, or name another")
-        }),
-        None => RUNTIMES.iter().find_map(|name| program::on_path(name)).context(
-            "driver = oci: neither runc, crun nor youki is on PATH; install one (Debian: `apt-get install runc`)",
-        ),
-    }
-}
-
-/// The first line of what it says of itself.
-///
-/// # Errors
-/// It cannot be run.
-pub fn version(runtime: &Path) -> anyhow::Result<String> {
-    let output = Command::new(runtime).arg("--version").output();
-    let output = output.with_context(|| format!("{} cannot be run", runtime.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    match text.lines().next().filter(|_| output.status.success()) {
-        Some(line) => Ok(line.to_string()),
-        None => bail!("{} --version ended with {}", runtime.display(), output.status),
-    }
-}
-
 /// This machine is tried once for all that `native` wants of it.
 fn native(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
-    let run = data_dir.join("run");
+    let run = data_dir.join(RUN);
     std::fs::create_dir_all(&run)?;
     let program = program::find(&run)?;
     let probe = program::probe(&program, &run);

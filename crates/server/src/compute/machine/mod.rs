@@ -13,6 +13,7 @@ pub mod in_use;
 mod log_sink;
 pub mod network;
 pub mod program;
+pub mod runtime;
 pub mod seccomp;
 pub mod streams;
 pub mod users;
@@ -71,6 +72,8 @@ use users::Users;
 use waiting::Waiting;
 use work::{Op, Workers};
 
+/// Folder of the data folder with what is of use only to this boot: sockets, programs, the boot's own id.
+pub const RUN: &str = "run";
 /// Threads for the steps of attempts: they wait for the disk and for `posix_spawn`, hardly for the processor.
 const WORKERS: usize = 8;
 /// How long ended attempts may be cleared up before a server that stops leaves bridge and cgroup to the next.
@@ -162,7 +165,7 @@ impl Machine {
     pub fn open(settings: &MachineSettings, images: Arc<dyn Images>, reports: Reports) -> io::Result<Self> {
         make_folder(&settings.data)?;
         let data = settings.data.canonicalize()?;
-        let (attempts, trash, run) = (data.join("attempts"), data.join("trash"), data.join("run"));
+        let (attempts, trash, run) = (data.join("attempts"), data.join("trash"), data.join(RUN));
         for folder in [&attempts, &trash, &run, &data.join("logs")] {
             make_folder(folder)?;
         }
@@ -234,7 +237,7 @@ impl Machine {
 
     /// After a reboot: no supervisor of the older boot can be alive, so what has no end record is lost.
     fn bury_older_boot(&self, open: &[TaskId]) -> io::Result<()> {
-        let (file, current) = (self.attempts.data.join("run").join("boot"), boot::current()?);
+        let (file, current) = (self.attempts.data.join(RUN).join("boot"), boot::current()?);
         if boot::remembered(&file).as_deref() == Some(current.as_str()) {
             return Ok(());
         }
