@@ -53,7 +53,7 @@ impl Engine {
         ensure!(hot.status.is_placed() == job.task.is_some(), "job {id} is {:?}, its attempt", hot.status);
         if !hot.status.is_terminal() {
             let queue = self.state.queues.get(&job.queue).ok_or(format!("job {id} has no queue"))?;
-            let waits = queue.waiting.holds(hot.id, key);
+            let waits = queue.waiting.holds(hot, key);
             ensure!(
                 waits == (hot.status == JobStatus::Runnable),
                 "job {id} is {:?}, waits: {waits}",
@@ -62,7 +62,7 @@ impl Engine {
             let on = self.state.depends.of(key);
             let pending = hot.status == JobStatus::Pending;
             ensure!(pending == on.is_some(), "job {id} is {:?} and waits for {on:?}", hot.status);
-            ensure!(pending == queue.pending.holds(hot.id, key), "job {id} is {:?}, its queue", hot.status);
+            ensure!(pending == queue.pending.holds(hot, key), "job {id} is {:?}, its queue", hot.status);
             for dependency in on.into_iter().flatten() {
                 let other = self.state.jobs.get(*dependency).ok_or(format!("job {id} waits for nobody"))?;
                 ensure!(!other.hot.status.is_terminal(), "job {id} waits for one that has ended");
@@ -84,7 +84,7 @@ impl Engine {
         }
         let told = queue
             .told
-            .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(job.hot.id, key)));
+            .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(&job.hot, key)));
         ensure!(told != Some(false), "queue {name} remembers a head that does not wait");
         let timed = queue.blocked.is_none_or(|blocked| queue.told == Some(blocked.key));
         ensure!(timed, "queue {name} times a job that is not its head");

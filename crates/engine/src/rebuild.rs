@@ -73,7 +73,7 @@ fn add_job(engine: &mut Engine, open: OpenJob) -> Key {
         Some(queue) => {
             queue.open += 1;
             if status == JobStatus::Runnable {
-                queue.waiting.insert(job.hot.id, key);
+                queue.waiting.insert(&job.hot, key);
             }
         }
         None => {

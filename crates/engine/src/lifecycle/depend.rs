@@ -49,7 +49,7 @@ impl Engine {
         let job = &self.state.jobs[key];
         self.state.depends.wait(job.hot.id, key, on);
         if let Some(queue) = self.state.queues.get_mut(&job.queue) {
-            queue.pending.insert(job.hot.id, key);
+            queue.pending.insert(&job.hot, key);
         }
     }
 
@@ -70,7 +70,7 @@ impl Engine {
     pub(crate) fn leave_pending(&mut self, key: Key) {
         let job = &self.state.jobs[key];
         if let Some(queue) = self.state.queues.get_mut(&job.queue) {
-            queue.pending.remove(job.hot.id);
+            queue.pending.remove(&job.hot);
         }
     }
 }

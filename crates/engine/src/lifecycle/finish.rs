@@ -76,7 +76,7 @@ impl Engine {
             queue.told = None;
             queue.blocked = None;
         }
-        queue.waiting.remove(job.hot.id)
+        queue.waiting.remove(&job.hot)
     }
 
     /// Gives a job another `statusReason`.

@@ -139,7 +139,7 @@ impl Engine {
         job.advance(event);
         job.hot.status_reason = Some(self.state.shared.behind.clone());
         if let Some(queue) = self.state.queues.get_mut(&job.queue)
-            && queue.waiting.insert(job.hot.id, key)
+            && queue.waiting.insert(&job.hot, key)
         {
             self.state.agenda.queues.insert(job.queue);
         }

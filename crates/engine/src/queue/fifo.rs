@@ -1,8 +1,10 @@
-//! First in, first out (spec infrastructure §3.2). Never here: whether the head fits anywhere.
+//! First in, first out; who has begun before and is to be tried again stands at the front (spec infrastructure §3.2). Never
+//! here: whether the head fits anywhere.
 //!
-//! In the order of row ids a retried job re-enters before all that came after it, and a job whose dependencies are met stands
-//! where it was submitted. And the order follows from the rows alone, the same after a restart.
+//! A job whose dependencies are met stands where it was submitted. The order follows from the rows alone, the same after
+//! a restart.
 
+use crate::change::JobHot;
 use crate::ids::JobId;
 use crate::slab::Key;
 use std::collections::BTreeMap;
@@ -10,20 +12,28 @@ use std::collections::BTreeMap;
 /// Jobs of a queue.
 #[derive(Debug, Default)]
 pub(crate) struct Fifo {
-    jobs: BTreeMap<JobId, Key>,
+    jobs: BTreeMap<Place, Key>,
+}
+
+/// Where a job stands: it never ran, and its row id.
+type Place = (bool, JobId);
+
+fn place(job: &JobHot) -> Place {
+    (job.attempts == 0, job.id)
 }
 
 impl Fifo {
     /// Lines a job up. True when it is the head now.
-    pub(crate) fn insert(&mut self, job: JobId, key: Key) -> bool {
-        self.jobs.insert(job, key);
+    pub(crate) fn insert(&mut self, job: &JobHot, key: Key) -> bool {
+        self.jobs.insert(place(job), key);
         self.head() == Some(key)
     }
 
     /// Takes a job out wherever it stands. True when it was the head.
-    pub(crate) fn remove(&mut self, job: JobId) -> bool {
-        let head = self.jobs.first_key_value().is_some_and(|(first, _)| *first == job);
-        self.jobs.remove(&job).is_some() && head
+    pub(crate) fn remove(&mut self, job: &JobHot) -> bool {
+        let place = place(job);
+        let head = self.jobs.first_key_value().is_some_and(|(first, _)| *first == place);
+        self.jobs.remove(&place).is_some() && head
     }
 
     /// The job that is looked at next.
@@ -45,7 +55,7 @@ impl Fifo {
     }
 
     /// Whether this job waits here.
-    pub(crate) fn holds(&self, job: JobId, key: Key) -> bool {
-        self.jobs.get(&job) == Some(&key)
+    pub(crate) fn holds(&self, job: &JobHot, key: Key) -> bool {
+        self.jobs.get(&place(job)) == Some(&key)
     }
 }

@@ -98,6 +98,19 @@ fn it_stands_where_it_was_submitted() {
     assert_eq!(w.placed(), "2@h1", "before 3 and 4, which came later");
 }
 
+/// Infrastructure §3.2: one that is tried again stands before it.
+#[test]
+fn a_retry_stands_at_the_front() {
+    let mut w = World::new("h1 2x4096", "a 2", "q 1 a");
+    w.submit("q 1");
+    w.submit_after("q 2", &[1]);
+    w.submit_with("q 1", attempts(2));
+    w.submit("q 2");
+    w.exits(1, 0);
+    w.exits(3, 1);
+    assert_eq!((w.placed().as_str(), w.store.job(3).attempts), ("3@h1", 2));
+}
+
 /// §1.5: a deleted queue's PENDING jobs end with it, and jobs of other queues that wait for them.
 #[test]
 fn a_deleted_queues_pending_jobs_end() {
