@@ -1,5 +1,6 @@
 """Dependencies between jobs, as boto3 and the containers see them (spec jobs §3, §8). Never here: arrays."""
 
+import json
 import uuid
 
 import pytest
@@ -136,3 +137,23 @@ def test_across_queues_and_a_server_that_is_killed(own_server, shared_folder):
         server.succeed(job_id)
     for job_id in (doomed, behind):
         assert server.fail(job_id)["statusReason"] == DEPENDENT_FAILED
+
+
+def test_at_the_terminal(server, shared_folder, tmp_path):
+    """`--after` takes jobs as other commands name them; a job file's own are kept."""
+    script, mount = waiting(shared_folder)
+    first = server.shell(script, **mount)
+    server.wait_job(first, "RUNNING")
+    second = server.batchyard("run", "-d", "--name", "second", "--after", first[:12], "busybox", "--", "true").stdout.strip()
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"jobName": "third", "jobDefinition": server.register(), "jobQueue": "default", **after(first)}))
+    third = server.batchyard("submit", "--after", "second", file).stdout.strip()
+    assert server.job(second)["dependsOn"] == [{"jobId": first}]
+    assert server.job(third)["dependsOn"] == [{"jobId": first}, {"jobId": second}]
+    shown = server.batchyard("show", third).stdout
+    assert "PENDING" in shown and "waits for the jobs that it depends on" in shown
+    wrong = server.batchyard("run", "-d", "--after", "nobody", "busybox", check=False)
+    assert wrong.returncode != 0 and "nobody" in wrong.stderr
+    (shared_folder / "go").touch()
+    for job_id in (second, third):
+        server.succeed(job_id)

@@ -65,6 +65,9 @@ pub struct RunArgs {
     /// Longest time of an attempt (90s, 10m, 2h); AWS wants at least 60s
     #[arg(long, value_parser = units::duration)]
     pub timeout: Option<Duration>,
+    /// Job that has to succeed first, named as by other commands; may be repeated
+    #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(completion::jobs))]
+    pub after: Vec<String>,
     /// Tag of the job; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<String>,

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::client::sign::hex;
 use super::error::CliError;
 use super::run::RunArgs;
+use super::select;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,9 @@ pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     if let Some(timeout) = args.timeout {
         body["timeout"] = json!({ "attemptDurationSeconds": timeout.as_secs() });
     }
+    if !args.after.is_empty() {
+        body["dependsOn"] = after(client, &args.after)?.into();
+    }
     if !args.tag.is_empty() {
         body["tags"] = pairs(&args.tag, "tag")?;
     }
@@ -39,6 +43,11 @@ pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     let answer = client.batch("SubmitJob", &body)?;
     let id = answer.get("jobId").and_then(Value::as_str);
     id.map(String::from).ok_or_else(|| CliError::Failed("the endpoint took the job but named no id".into()))
+}
+
+/// `dependsOn` for jobs that are named as people name them.
+pub fn after(client: &Client, words: &[String]) -> Result<Vec<Value>, CliError> {
+    words.iter().map(|word| Ok(json!({ "jobId": select::job(client, word)?.id() }))).collect()
 }
 
 /// The request that registers what a job of this image needs a definition for.

@@ -54,6 +54,9 @@ pub struct JobFlags {
     /// Longest time of an attempt (90s, 10m, 2h); AWS wants at least 60s
     #[arg(long, value_parser = units::duration)]
     pub timeout: Option<Duration>,
+    /// Job that has to succeed first, named as by other commands; may be repeated
+    #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(completion::jobs))]
+    pub after: Vec<String>,
     /// Share identifier, for queues with a scheduling policy
     #[arg(long, value_name = "ID")]
     pub share: Option<String>,
@@ -98,6 +101,7 @@ impl JobFlags {
             attempts,
             retries,
             timeout: self.timeout.or(below.timeout),
+            after: both(below.after, self.after),
             share: self.share.or(below.share),
             priority: self.priority.or(below.priority),
             mount: both(below.mount, self.mount),

@@ -75,6 +75,7 @@ pub fn build(
     let (definition, reusable) = definition(&mut body, &flags)?;
     let mut body = Value::Object(body);
     fill(&mut body, &flags, stem)?;
+    depend(&mut body, run_request::after(client, &flags.after)?)?;
     let overrides = overrides(&flags, command)?;
     if !overrides.is_empty() {
         let known = match (&definition, body["jobDefinition"].as_str()) {
@@ -159,6 +160,19 @@ fn fill(body: &mut Value, flags: &JobFlags, stem: &str) -> Result<(), CliError> 
     if let Some(priority) = flags.priority {
         body["schedulingPriorityOverride"] = priority.into();
     }
+    Ok(())
+}
+
+/// Adds to the jobs that the job file waits for.
+fn depend(body: &mut Value, after: Vec<Value>) -> Result<(), CliError> {
+    if after.is_empty() {
+        return Ok(());
+    }
+    if body.get("dependsOn").is_none() {
+        body["dependsOn"] = json!([]);
+    }
+    let all = body["dependsOn"].as_array_mut();
+    all.ok_or_else(|| CliError::Usage("dependsOn must be a list in the job file".into()))?.extend(after);
     Ok(())
 }
 
