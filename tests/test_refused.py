@@ -9,7 +9,7 @@ from support.wire import call, code_of, message_of, send, signed
 WORKING = {
     "CancelJob", "CancelJobs", "CreateComputeEnvironment", "CreateJobQueue", "CreateSchedulingPolicy",
     "DeleteComputeEnvironment", "DeleteJobQueue", "DeleteSchedulingPolicy", "DeregisterJobDefinition",
-    "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues", "DescribeJobs", "DescribeSchedulingPolicies",
+    "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues", "GetJobQueueSnapshot", "DescribeJobs", "DescribeSchedulingPolicies",
     "ListJobs", "ListSchedulingPolicies", "ListTagsForResource", "RegisterJobDefinition", "SubmitJob", "TagResource",
     "TerminateJob", "TerminateJobs", "UntagResource", "UpdateComputeEnvironment", "UpdateJobQueue", "UpdateSchedulingPolicy",
 }

@@ -76,6 +76,13 @@ impl Engine {
         let name = &queue.row.name;
         let jobs = || self.state.jobs.iter().filter(|(_, job)| job.queue == queue.row.id);
         let open = jobs().filter(|(_, job)| !job.hot.status.is_terminal()).count();
+        let mut shares = BTreeMap::new();
+        for (_, job) in jobs().filter(|(_, job)| !job.hot.status.is_terminal()) {
+            if let Some(share) = &job.facts.share {
+                *shares.entry(share.clone()).or_insert(0usize) += 1;
+            }
+        }
+        ensure!(shares == queue.shares, "queue {name} counts shares {:?} of {shares:?}", queue.shares);
         ensure!(open == queue.open, "queue {name} counts {} open jobs of {open}", queue.open);
         let waiting = jobs().filter(|(_, job)| job.hot.status == JobStatus::Runnable).count();
         ensure!(waiting == queue.waiting.len(), "queue {name} holds {} of {waiting}", queue.waiting.len());

@@ -104,6 +104,11 @@ impl Engine {
         self.come_back_to_settle(now);
         self.give_up_heads(now);
         self.follow_ends(now);
+        self.pass_what_is_due(now);
+        self.settle_fronts(now);
+    }
+
+    fn pass_what_is_due(&mut self, now: Now) {
         if self.state.agenda.is_empty() {
             return;
         }

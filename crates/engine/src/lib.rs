@@ -35,4 +35,5 @@ pub use ids::{
 };
 pub use input::{Command, EnvironmentUpdate, Input, Now, Refusal, RefusalKind, Reply, Report};
 pub use job::status::JobStatus;
+pub use queue::front::Snapshot;
 pub use restore::OpenRows;

@@ -71,9 +71,9 @@ fn add_job(engine: &mut Engine, open: OpenJob) -> Key {
     state.by_uuid.insert(uuid, key);
     match state.queues.get_mut(&queue) {
         Some(queue) => {
-            queue.open += 1;
+            queue.opened(job);
             if status == JobStatus::Runnable {
-                queue.waiting.insert(&job.hot, key);
+                queue.line_up(&job.hot, key);
             }
         }
         None => {

@@ -10,7 +10,7 @@ use crate::crash;
 use crate::error::{ApiError, ErrorKind};
 use crate::store::{LogStreamRow, StoreError, Write, Writer, Written};
 use batchyard_engine::resource::Host;
-use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, Reply, Report};
+use batchyard_engine::{Command, Effect, Engine, HostId, Input, OpenRows, QueueId, Reply, Report, Snapshot};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -25,10 +25,14 @@ const REFUSAL_PAUSE: Duration = Duration::from_millis(20);
 /// Refusals between two tries of the store: half a second.
 const REFUSALS: u32 = 25;
 
+/// Who waits for an answer.
+type Asked<T> = oneshot::Sender<Result<T, ApiError>>;
+
 enum Message {
-    Command(Box<Command>, oneshot::Sender<Result<Reply, ApiError>>),
+    Command(Box<Command>, Asked<Reply>),
     Report(Box<Report>, Vec<LogStreamRow>),
-    Write(Box<Write>, oneshot::Sender<Result<Written, ApiError>>),
+    Write(Box<Write>, Asked<Written>),
+    Snapshot(QueueId, Asked<Option<Snapshot>>),
     Tick,
     Stop,
 }
@@ -78,6 +82,13 @@ impl Core {
         answer.blocking_recv().map_err(|_| stopping())?
     }
 
+    /// How a queue stands, as far as it is durable; only the engine knows the order (invariant 5).
+    pub async fn snapshot(&self, queue: QueueId) -> Result<Option<Snapshot>, ApiError> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.send(Message::Snapshot(queue, sender)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
     /// Tells what a backend saw, with the rows of the log streams that go with it.
     pub async fn report(&self, report: Report, streams: Vec<LogStreamRow>) {
         // An inbox that is closed means that the server stops; the backend tells it again at the next start.
@@ -110,19 +121,23 @@ struct Owner {
 /// What a batch holds beside the engine's changes, and who waits for its answer.
 #[derive(Default)]
 struct Waiting {
-    commands: Vec<(oneshot::Sender<Result<Reply, ApiError>>, Reply)>,
+    commands: Vec<(Asked<Reply>, Reply)>,
     streams: Vec<LogStreamRow>,
     writes: Vec<Write>,
-    writers: Vec<oneshot::Sender<Result<Written, ApiError>>>,
+    writers: Vec<Asked<Written>>,
+    snapshots: Vec<(QueueId, Asked<Option<Snapshot>>)>,
 }
 
 impl Waiting {
-    fn answer(self, written: Vec<Written>) {
+    fn answer(self, written: Vec<Written>, engine: &Engine) {
         for (answer, reply) in self.commands {
             let _ = answer.send(Ok(reply));
         }
         for (answer, written) in self.writers.into_iter().zip(written) {
             let _ = answer.send(Ok(written));
+        }
+        for (queue, answer) in self.snapshots {
+            let _ = answer.send(Ok(engine.snapshot(queue)));
         }
     }
 
@@ -131,6 +146,9 @@ impl Waiting {
             let _ = answer.send(Err(ApiError::server()));
         }
         for answer in self.writers {
+            let _ = answer.send(Err(ApiError::server()));
+        }
+        for (_, answer) in self.snapshots {
             let _ = answer.send(Err(ApiError::server()));
         }
     }
@@ -166,6 +184,7 @@ impl Owner {
                     waiting.writes.push(*write);
                     waiting.writers.push(answer);
                 }
+                Message::Snapshot(queue, answer) => waiting.snapshots.push((queue, answer)),
                 Message::Tick => drop(self.engine.handle(Input::Tick, now)),
                 Message::Stop => going = false,
             }
@@ -191,7 +210,7 @@ impl Owner {
             Ok(written) => {
                 crash::around("after_commit", &changes, beside);
                 self.engine.committed();
-                waiting.answer(written);
+                waiting.answer(written, &self.engine);
                 crash::around("after_answer", &changes, beside);
                 for effect in effects {
                     let _ = self.effects.send(effect);
@@ -234,6 +253,7 @@ impl Owner {
             match self.inbox.try_recv() {
                 Ok(Message::Command(_, answer)) => drop(answer.send(Err(ApiError::server()))),
                 Ok(Message::Write(_, answer)) => drop(answer.send(Err(ApiError::server()))),
+                Ok(Message::Snapshot(_, answer)) => drop(answer.send(Err(ApiError::server()))),
                 Ok(Message::Report(report, _)) => self.remember_host(&report),
                 Ok(Message::Tick) => {}
                 Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,

@@ -61,7 +61,7 @@ impl Engine {
         let (id, row) = (job.queue, job.hot.id);
         self.state.depends.end(row, key, event == Event::Succeeded);
         if let Some(queue) = self.state.queues.get_mut(&id) {
-            queue.open -= 1;
+            queue.closed(job);
         }
         self.batch.touch(&mut self.state.jobs, key);
         self.batch.ended.push(key);
@@ -76,7 +76,7 @@ impl Engine {
             queue.told = None;
             queue.blocked = None;
         }
-        queue.waiting.remove(&job.hot)
+        queue.take_out(&job.hot)
     }
 
     /// Gives a job another `statusReason`.

@@ -14,6 +14,8 @@ use crate::slab::Key;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Share identifiers with open jobs in a queue at most (spec infrastructure §4.1).
+const MOST_SHARES: usize = 500;
 /// AWS's words, its slip of the pen included (spec jobs §2.5).
 const NO_SHARES: &str = "Job with shareIdentifier or schedulingPriority can onlybe submitted to job queue with fair \
                          share scheduling policy.";
@@ -83,6 +85,15 @@ impl Engine {
         if has_policy && submission.share.is_none() {
             return Err(refused(RefusalKind::WrongState, "shareIdentifier must be specified."));
         }
+        let queue = &self.state.queues[&submission.queue];
+        let new = submission.share.as_ref().is_some_and(|share| !queue.shares.contains_key(share));
+        if new && queue.shares.len() >= MOST_SHARES {
+            let message = format!(
+                "JobQueue {} has jobs of {MOST_SHARES} share identifiers, the most there can be.",
+                queue.row.name
+            );
+            return Err(refused(RefusalKind::WrongState, message));
+        }
         if !has_policy && (submission.share.is_some() || submission.overrides_priority) {
             return Err(refused(RefusalKind::WrongState, NO_SHARES));
         }
@@ -128,7 +139,7 @@ impl Engine {
         self.state.by_uuid.insert(uuid, key);
         self.batch.insert(&mut self.state.jobs, key, row);
         if let Some(queue) = self.state.queues.get_mut(&queue) {
-            queue.open += 1;
+            queue.opened(&self.state.jobs[key]);
         }
         (id, key)
     }
@@ -139,7 +150,7 @@ impl Engine {
         job.advance(event);
         job.hot.status_reason = Some(self.state.shared.behind.clone());
         if let Some(queue) = self.state.queues.get_mut(&job.queue)
-            && queue.waiting.insert(&job.hot, key)
+            && queue.line_up(&job.hot, key)
         {
             self.state.agenda.queues.insert(job.queue);
         }

@@ -6,6 +6,7 @@
 
 use crate::change::JobHot;
 use crate::ids::JobId;
+use crate::queue::front::SHOWN;
 use crate::slab::Key;
 use std::collections::BTreeMap;
 
@@ -23,17 +24,29 @@ fn place(job: &JobHot) -> Place {
 }
 
 impl Fifo {
-    /// Lines a job up. True when it is the head now.
-    pub(crate) fn insert(&mut self, job: &JobHot, key: Key) -> bool {
-        self.jobs.insert(place(job), key);
-        self.head() == Some(key)
+    /// Lines a job up. Answers with the number of those before it, [`SHOWN`] for that many or more.
+    pub(crate) fn insert(&mut self, job: &JobHot, key: Key) -> usize {
+        let place = place(job);
+        self.jobs.insert(place, key);
+        self.before(place)
     }
 
-    /// Takes a job out wherever it stands. True when it was the head.
-    pub(crate) fn remove(&mut self, job: &JobHot) -> bool {
+    /// Takes a job out wherever it stands; answers as [`Self::insert`] would have. Nothing: it does not wait here.
+    pub(crate) fn remove(&mut self, job: &JobHot) -> Option<usize> {
         let place = place(job);
-        let head = self.jobs.first_key_value().is_some_and(|(first, _)| *first == place);
-        self.jobs.remove(&place).is_some() && head
+        self.jobs.contains_key(&place).then(|| {
+            let before = self.before(place);
+            self.jobs.remove(&place);
+            before
+        })
+    }
+
+    /// How many stand before a place, counted no further than a snapshot shows.
+    fn before(&self, place: Place) -> usize {
+        if self.jobs.len() > SHOWN && self.jobs.last_key_value().is_some_and(|(last, _)| *last == place) {
+            return SHOWN;
+        }
+        self.jobs.keys().take(SHOWN).take_while(|other| **other < place).count()
     }
 
     /// The job that is looked at next.

@@ -11,5 +11,6 @@ mod resources;
 mod restart;
 mod retries;
 mod simulation;
+mod snapshot;
 mod stopping;
 mod time_limits;

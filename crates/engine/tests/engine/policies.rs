@@ -6,7 +6,7 @@ use batchyard_engine::input::{Command, EnvironmentUpdate, Submission, Why};
 use batchyard_engine::resource::{JobQueue, PolicyKind, SchedulingPolicy};
 use batchyard_engine::{PolicyId, Reply};
 
-fn policy(name: &str, kind: PolicyKind) -> SchedulingPolicy {
+pub fn policy(name: &str, kind: PolicyKind) -> SchedulingPolicy {
     SchedulingPolicy { id: PolicyId(0), name: name.into(), kind, version: 0, body: "{}".into() }
 }
 

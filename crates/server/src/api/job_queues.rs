@@ -4,6 +4,7 @@
 //! environments fit, or a deletion is allowed; the engine decides that.
 
 mod parts;
+mod snapshot;
 mod time_limits;
 
 use super::input::{

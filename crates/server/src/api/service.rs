@@ -155,6 +155,7 @@ impl Service {
             B::UpdateJobQueue => run(body, |i| self.update_job_queue(i)).await,
             B::DeleteJobQueue => run(body, |i| self.delete_job_queue(i)).await,
             B::DescribeJobQueues => run(body, |i| self.describe_job_queues(i)).await,
+            B::GetJobQueueSnapshot => run(body, |i| self.get_job_queue_snapshot(i)).await,
             B::CreateSchedulingPolicy => run(body, |i| self.create_scheduling_policy(i)).await,
             B::UpdateSchedulingPolicy => run(body, |i| self.update_scheduling_policy(i)).await,
             B::DeleteSchedulingPolicy => run(body, |i| self.delete_scheduling_policy(i)).await,
