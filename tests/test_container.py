@@ -23,7 +23,7 @@ def test_shared_memory_tmpfs_and_init(server):
 
 def test_the_deprecated_numbers_count(server):
     """`vcpus` and `memory` where resourceRequirements says nothing: the memory is a hard limit."""
-    properties = {"image": "busybox", "vcpus": 1, "memory": 32, "command": ["sh", "-c", "head -c 99999999 /dev/zero | tail"]}
+    properties = {"image": "busybox", "vcpus": 1, "memory": 32, "command": ["sh", "-c", "head -c 59999999 /dev/zero | tail"]}
     definition = server.batch.register_job_definition(
         jobDefinitionName="deprecated", type="container", containerProperties=properties)["jobDefinitionArn"]
     assert server.fail(server.submit(definition))["container"]["reason"].startswith("OutOfMemoryError")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from .wait import until
+
 MIB = 1 << 20
 
 
@@ -29,7 +31,10 @@ class Disk:
             pytest.skip(f"no file system can be mounted from a file here: {done.stderr.strip()}")
 
     def unmount(self):
-        subprocess.run(["umount", self.path], check=True, capture_output=True)
+        def gone():
+            return subprocess.run(["umount", self.path], capture_output=True).returncode == 0
+
+        until(gone, timeout=10, what=f"the end of who uses {self.path}")
 
     def fill(self):
         """Takes every byte that is left."""
