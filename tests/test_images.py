@@ -101,7 +101,7 @@ def test_pulled_and_pruned_by_hand(registry, base, own_server):
     gone = until(lambda: (answer := removed())["removed"] and answer, what="the job's folder to go")
     assert gone["removed"] == [image] and gone["layers"] == 2
     missing = own_server.batchyard("image", "pull", f"{registry.host}/team/none:1", check=False)
-    assert missing.returncode == 1 and "not found: manifest unknown" in missing.stderr
+    assert missing.returncode == 3 and "not found: manifest unknown" in missing.stderr
 
 
 def test_what_cannot_be_had_says_why_in_dockers_words(registry, base, make_server):

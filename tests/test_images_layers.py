@@ -33,7 +33,6 @@ def test_layers_that_reach_out_are_refused(registry, base, make_server, tmp_path
     (victim / "secret").write_text("untouched")
     hostile = {
         "dots": {"a/../../../../../../../../tmp/x": b"x"},
-        "absolute": {f"{victim}/x": b"x"},
         "through": {"out": link(str(victim)), "out/x": b"x"},
         "climb": {"out": link("../" * 30 + str(victim).lstrip("/")), "out/deeper/x": b"x"},
         "hard": {"name": hard(str(victim / "secret"))},
@@ -52,6 +51,15 @@ def test_layers_that_reach_out_are_refused(registry, base, make_server, tmp_path
         assert [p.name for p in victim.iterdir()] == ["secret"] and (victim / "secret").read_text() == "untouched"
         assert (victim / "secret").stat().st_nlink == 1 and stat.S_IMODE(victim.stat().st_mode) != 0o777
     nothing_half_made(server)
+
+
+def test_names_with_a_slash_in_front_lie_inside(registry, base, make_server, tmp_path):
+    """As ko writes them, and as Docker reads them."""
+    server = make_server(**PULL).start()
+    image, _ = registry.push("odd/absolute", "1", [base, layer({f"{tmp_path}/x": b"inside\n", "/app/y": b"too\n"})],
+                             {"Cmd": ["/bin/cat", f"{tmp_path}/x", "/app/y"]})
+    assert run(server, image) == ["inside", "too"]
+    assert not (tmp_path / "x").exists()
 
 
 def test_devices_in_layers_are_left_out_and_links_stay_inside(registry, base, make_server):

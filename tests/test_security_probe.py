@@ -15,6 +15,7 @@ EXPLAINED = [
     ("call (45[3-9]|46[0-6])", ANY, "ENOSYS", "newer than Debian's libseccomp; as the kernel answers, by Docker's newest profile"),
     ("call 335", "(signal 4|ENOSYS)", "EPERM", "uretprobe: newer than Debian's libseccomp; allowed by Docker's newest profile"),
     ("call of a 32-bit program", "signal 31", "ok", "stricter: programs of another architecture do not run"),
+    ("socket family 17 .*", "EPERM", ANY, "stricter: whole frames would get past blocked_addresses"),
     ("socket family 40 with a bit above 32", "EPERM", "ok", "stricter: libseccomp compares 64 bits, the kernel reads 32"),
     ("(prctl no_new_privs|status NoNewPrivs)", "1", "0", "stricter: set-user-id programs gain nothing"),
     ("call 446", "EBADF", "EPERM", "landlock's last step is open to those who cannot gain privileges"),

@@ -11,6 +11,11 @@ pub fn free(path: &Path) -> Option<u64> {
     rustix::fs::statvfs(path).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize))
 }
 
+/// Bytes of the whole file system where `path` lies. Absent: the system doesn't say.
+pub fn capacity(path: &Path) -> Option<u64> {
+    rustix::fs::statvfs(path).ok().map(|s| s.f_blocks.saturating_mul(s.f_frsize))
+}
+
 /// A folder with a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {

@@ -90,11 +90,11 @@ impl Listed for Finding {
 /// Looks at this machine as a host for a server with these settings.
 pub fn examine(settings: &Settings) -> Vec<Finding> {
     let probed = doctor_checks::supervisor();
-    let user = doctor_checks::user(&probed);
+    let user = doctor_checks::user(&probed, settings.driver);
     let is_root = user.state == Health::Ok;
     let mut findings = vec![user, doctor_checks::kernel()];
     findings.extend(probed.into_iter().map(|f| if is_root { f } else { as_other(f) }));
-    findings.extend(doctor_drivers::all(settings));
+    findings.extend(doctor_drivers::all(settings, rustix::process::geteuid().is_root()));
     findings.push(doctor_checks::busybox());
     findings.extend(doctor_checks::data_dir(&settings.data_dir));
     findings.push(doctor_checks::clock());

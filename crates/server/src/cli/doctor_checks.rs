@@ -5,6 +5,7 @@
 use super::doctor::{Finding, Health};
 use super::units;
 use crate::compute::machine::program;
+use crate::config::DriverName;
 use crate::images::ImageOptions;
 use crate::rootless;
 use rustix::fs::{Access, access, statvfs};
@@ -40,9 +41,13 @@ fn judge_kernel(release: &str, machine: &str) -> Finding {
 }
 
 /// Whether this is root; if not, whether its containers work all the same, by what the supervisor found.
-pub fn user(probed: &[Finding]) -> Finding {
+pub fn user(probed: &[Finding], driver: DriverName) -> Finding {
+    let uid = rustix::process::geteuid().as_raw();
+    if uid != 0 && driver == DriverName::Process {
+        return Finding::ok("user", format!("user {uid}: jobs are plain processes of this user"));
+    }
     let works = !probed.iter().any(|f| f.state == Health::Fail);
-    judge_user(rustix::process::geteuid().as_raw(), works)
+    judge_user(uid, works)
 }
 
 fn judge_user(uid: u32, works: bool) -> Finding {

@@ -14,9 +14,20 @@ use std::time::Duration;
 /// How long a daemon on the network may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// All of them.
-pub fn all(settings: &Settings) -> Vec<Finding> {
-    vec![docker(settings), oci(settings), networks(settings), disks(settings)]
+/// All of them; `root`: the server would be root's, which alone can have the last three.
+pub fn all(settings: &Settings, root: bool) -> Vec<Finding> {
+    let mut all = vec![docker(settings)];
+    if settings.driver == DriverName::Process {
+        all.push(Finding::warn(
+            "process",
+            "driver = process: JOBS ARE NOT ISOLATED, they are plain processes with the server's rights",
+            "choose another driver as soon as this machine permits one",
+        ));
+    }
+    if root {
+        all.extend([oci(settings), networks(settings), disks(settings)]);
+    }
+    all
 }
 
 /// What is not there is told, and is a failure for those who want it.
@@ -28,12 +39,14 @@ fn docker(settings: &Settings) -> Finding {
     let (host, wanted) = (&settings.docker_host, settings.driver == DriverName::Docker);
     match reach(host) {
         Ok(()) => Finding::ok("docker", format!("a daemon listens at {host}, for driver = docker")),
-        Err(why) => lacking(
+        Err(why) if wanted => Finding::fail(
             "docker",
-            format!("no daemon at {host} ({why}); only driver = docker needs one"),
-            wanted,
+            format!("no daemon at {host} ({why}), and driver = docker needs one"),
             "start the daemon, or set docker_host to where it listens",
         ),
+        Err(why) => {
+            Finding::ok("docker", format!("no daemon at {host} ({why}); only driver = docker needs one"))
+        }
     }
 }
 

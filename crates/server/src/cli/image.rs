@@ -288,12 +288,11 @@ fn remove(
     images: &[String],
     console: &mut Console,
 ) -> Result<(), CliError> {
-    let used = digests_in_use(store, data_dir)?;
     let listed = store.list().map_err(|e| error(&e))?;
     let builtin: HashSet<String> =
         listed.into_iter().filter(|i| i.builtin).filter_map(|i| i.reference).collect();
     for image in images {
-        let gone = store.remove(image, &|digest| used.contains(digest)).map_err(|e| error(&e))?;
+        let gone = store.remove(image, &|| in_use::layers(data_dir)).map_err(|e| error(&e))?;
         let kept =
             if gone.kept_in_use { "; a job uses it, so its content stays until that has ended" } else { "" };
         let back = if gone.references.iter().any(|name| builtin.contains(name)) {
@@ -309,14 +308,6 @@ fn remove(
         ))?;
     }
     Ok(())
-}
-
-/// Digests of images whose layers some attempt folder still names. An unreadable task file is an error: what it needs
-/// is not known, so nothing may be removed.
-fn digests_in_use(store: &ImageStore, data_dir: &Path) -> Result<HashSet<String>, CliError> {
-    let layers = in_use::layers(data_dir)
-        .map_err(|e| CliError::Failed(format!("{e}; images are left as they are")))?;
-    store.with_layers(&layers).map_err(|e| error(&e))
 }
 
 fn show(image: &ResolvedImage, console: &mut Console) -> Result<(), CliError> {

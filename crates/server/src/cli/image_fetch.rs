@@ -90,5 +90,10 @@ pub fn prune(
 }
 
 fn failed(error: &PullError) -> CliError {
-    CliError::Failed(error.to_string())
+    let text = error.to_string();
+    match (error.is_missing(), error.is_refusal()) {
+        (true, _) => CliError::NotFound(text),
+        (_, true) => CliError::Denied(text),
+        _ => CliError::Failed(text),
+    }
 }

@@ -168,6 +168,56 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// Absolute paths without `..`, separated by commas: any other could never be met.
+pub(super) fn folders(text: &str) -> Result<Vec<String>, String> {
+    all(text, "absolute paths without ..", |path| {
+        path.starts_with('/') && path.split('/').all(|part| part != "..")
+    })
+}
+
+/// Absolute paths, or `*` for all, separated by commas.
+pub(super) fn devices(text: &str) -> Result<Vec<String>, String> {
+    all(text, "absolute paths, or *", |path| path == "*" || path.starts_with('/'))
+}
+
+/// Hosts of registries, perhaps with a port, separated by commas.
+pub(super) fn registries(text: &str) -> Result<Vec<String>, String> {
+    all(text, "hosts of registries, such as registry.example:5000, without a scheme", is_host)
+}
+
+/// A registry's host, and what is asked in its place: a host, perhaps with a path.
+pub(super) fn mirrors(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mirrors = pairs(text)?;
+    let fits = |(host, instead): &(String, String)| {
+        let (at, path) = instead.split_once('/').unwrap_or((instead, ""));
+        is_host(host) && is_host(at) && path.split('/').all(|part| part != "..")
+    };
+    match mirrors.iter().find(|mirror| !fits(mirror)) {
+        Some((host, instead)) => Err(format!(
+            "must be HOST=HOST or HOST=HOST/PATH, without a scheme, and {host}={instead} is none"
+        )),
+        None => Ok(mirrors),
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let port = |port: &str| port.parse::<u16>().is_ok();
+    let (name, fits) = match text.rsplit_once(':') {
+        Some((name, number)) if !text.ends_with(']') => (name, port(number)),
+        _ => (text, true),
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b);
+    fits && !name.is_empty() && name.bytes().all(plain)
+}
+
+fn all(text: &str, what: &str, fits: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
+    let parts = list(text)?;
+    match parts.iter().find(|part| !fits(part)) {
+        Some(part) => Err(format!("must be {what}, and {part:?} is none")),
+        None => Ok(parts),
+    }
+}
+
 /// `name=value` texts separated by commas, in their order.
 pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |part: String| match part.split_once('=') {

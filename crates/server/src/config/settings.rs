@@ -80,9 +80,9 @@ settings! {
     /// Jobs may ask to be privileged: as good as root on this machine.
     allow_privileged: bool = true, "true", parse::switch;
     /// Folders of this machine that jobs may mount, with all below them; `/` is everything.
-    host_volume_roots: Vec<String> = vec!["/".into()], "/", parse::list;
+    host_volume_roots: Vec<String> = vec!["/".into()], "/", parse::folders;
     /// Devices of this machine that jobs may ask for; `*` at the end stands for anything.
-    allowed_devices: Vec<String> = vec!["*".into()], "*", parse::list;
+    allowed_devices: Vec<String> = vec!["*".into()], "*", parse::devices;
     /// Variables that every job gets, as `NAME=value`; those of image and job go before them.
     job_environment: Vec<(String, String)> = Vec::new(), "", parse::pairs;
     /// Folders of this machine that every job gets, as `/host/path=/path/inside`, or `…=/path/inside:ro`.
@@ -104,9 +104,9 @@ settings! {
     /// When a registry is asked for a job's image: `missing` (it is not on this machine), `always`, or `never`.
     pull_policy: PullPolicy = PullPolicy::Missing, "missing", parse::pull_policy;
     /// What is asked in place of a registry, as `host=other.host:port`, perhaps with a path before the repository.
-    registry_mirrors: Vec<(String, String)> = Vec::new(), "", parse::pairs;
+    registry_mirrors: Vec<(String, String)> = Vec::new(), "", parse::mirrors;
     /// Registries, as `host:port`, that are asked by plain HTTP. This machine's own addresses may be either.
-    insecure_registries: Vec<String> = Vec::new(), "", parse::list;
+    insecure_registries: Vec<String> = Vec::new(), "", parse::registries;
     /// File of certificates (PEM) that registries may have beside those that the system trusts.
     registry_ca_file: Option<PathBuf> = None, "", parse::file;
     /// Docker's settings file, for the logins and credential helpers in it.

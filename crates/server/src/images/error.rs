@@ -10,8 +10,8 @@ use std::io;
 pub enum ImageError {
     /// Nothing in the store answers to this reference.
     #[error(
-        "image {reference} is not on this machine: save it elsewhere with `docker save {reference}` and run \
-             `batchyard image import FILE` here"
+        "image {reference} is not on this machine: `batchyard image ls` shows what is; `batchyard image pull {reference}` \
+         fetches it, `batchyard image import FILE` takes in what `docker save` wrote"
     )]
     NotFound {
         /// The reference as it was asked for.

@@ -59,13 +59,7 @@ impl ImageStore {
     pub fn prune(&self, rule: &PruneRule, in_use: LayersInUse<'_>) -> Result<Removed, ImageError> {
         let lock = Lock::take(&self.dir)?;
         let mut index = Index::load(&self.dir)?;
-        let taken = in_use().at(|| "finding out which images jobs have".to_owned())?;
-        // One that is damaged is not judged: its removal by hand is the way to mend it.
-        let has = |image: &ImageRecord| {
-            self.stack(&image.layers).map_or(true, |stack| stack.iter().all(|layer| taken.contains(layer)))
-        };
-        let used: BTreeSet<Digest> =
-            index.images.iter().filter(|(_, image)| has(image)).map(|(digest, _)| digest.clone()).collect();
+        let used = self.used(&index, in_use)?;
         let mut candidates: Vec<(SystemTime, Digest)> = index
             .images
             .iter()
@@ -95,6 +89,20 @@ impl ImageStore {
         let removed = self.sweep(lock, index, &|digest| used.iter().any(|known| known.as_str() == digest))?;
         self.forget_uses();
         Ok(Removed { references: gone, ..removed })
+    }
+
+    /// The images that jobs have. Asked with the lock held.
+    pub(super) fn used(
+        &self,
+        index: &Index,
+        in_use: LayersInUse<'_>,
+    ) -> Result<BTreeSet<Digest>, ImageError> {
+        let taken = in_use().at(|| "finding out which images jobs have".to_owned())?;
+        // One that is damaged is not judged: its removal by hand is the way to mend it.
+        let has = |image: &ImageRecord| {
+            self.stack(&image.layers).map_or(true, |stack| stack.iter().all(|layer| taken.contains(layer)))
+        };
+        Ok(index.images.iter().filter(|(_, image)| has(image)).map(|(digest, _)| digest.clone()).collect())
     }
 
     fn last_use(&self, digest: &Digest, image: &ImageRecord) -> SystemTime {

@@ -10,8 +10,8 @@ use super::host;
 use super::index::Index;
 use super::reference::{Reference, bare_digest};
 use super::workspace::{Lock, Workspace};
-use super::{ImageError, ImageStore, instant};
-use std::collections::{BTreeSet, HashSet};
+use super::{ImageError, ImageStore, LayersInUse, instant};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -125,18 +125,6 @@ impl ImageStore {
         }
     }
 
-    /// Digests of the images that have one of these layers. A damaged image has no layers to find; removing it is the way
-    /// to mend it.
-    ///
-    /// # Errors
-    /// [`ImageError::Corrupt`] or [`ImageError::Io`].
-    pub fn with_layers(&self, layers: &HashSet<PathBuf>) -> Result<HashSet<String>, ImageError> {
-        let has = |digest: &str| {
-            self.resolve(digest).is_ok_and(|found| found.layers.iter().any(|l| layers.contains(l)))
-        };
-        Ok(self.list()?.into_iter().map(|image| image.digest).filter(|digest| has(digest)).collect())
-    }
-
     /// All names, sorted, then images without a name.
     ///
     /// # Errors
@@ -169,12 +157,11 @@ impl ImageStore {
     }
 
     /// Removes a name, or with a digest all names of that image, and every layer and blob that no image needs
-    /// any more. Images for whose digest `in_use` answers true keep their content. `in_use` must not call the
-    /// store.
+    /// any more. Images whose layers are all among those `in_use` keep their content. `in_use` must not call the store.
     ///
     /// # Errors
     /// [`ImageError::NotFound`] when there is no such name, [`ImageError::BadReference`].
-    pub fn remove(&self, reference: &str, in_use: &dyn Fn(&str) -> bool) -> Result<Removed, ImageError> {
+    pub fn remove(&self, reference: &str, in_use: LayersInUse<'_>) -> Result<Removed, ImageError> {
         if reference == host::HOST_IMAGE {
             let reason =
                 "the built-in image of this machine's own root cannot be removed, only turned off".to_owned();
@@ -182,6 +169,9 @@ impl ImageStore {
         }
         let lock = Lock::take(&self.dir)?;
         let mut index = Index::load(&self.dir)?;
+        // With the lock held, as a job writes down what it has: what is asked before it may be out of date.
+        let used = self.used(&index, in_use)?;
+        let is_used = |digest: &str| used.iter().any(|known| known.as_str() == digest);
         let (canonical, digest) = locate(&index, reference)?;
         let references: Vec<String> = match index.references.contains_key(&canonical) {
             true => vec![canonical],
@@ -193,8 +183,8 @@ impl ImageStore {
             index.references.remove(name);
         }
         let named = index.references.values().any(|d| *d == digest);
-        let removed = self.sweep(lock, index, in_use)?;
-        Ok(Removed { references, kept_in_use: !named && in_use(digest.as_str()), ..removed })
+        let removed = self.sweep(lock, index, &is_used)?;
+        Ok(Removed { references, kept_in_use: !named && is_used(digest.as_str()), ..removed })
     }
 
     fn find(&self, reference: &str) -> Result<ResolvedImage, ImageError> {

@@ -24,12 +24,10 @@ const PATH_MAX: usize = 4096;
 pub(super) struct Inside(Vec<Vec<u8>>);
 
 impl Inside {
-    /// Checks a path of an archive: relative, no `..`. Empty and `.` parts fall away.
+    /// Checks a path of an archive: no `..`. Empty and `.` parts fall away, and so a slash at the front, which some builders
+    /// write (ko).
     pub(super) fn parse(path: &[u8]) -> Result<Self, ImageError> {
         let refuse = |reason: &str| Err(ImageError::entry(path, reason));
-        if path.first() == Some(&b'/') {
-            return refuse("its path is absolute");
-        }
         if path.len() >= PATH_MAX || path.contains(&0) {
             return refuse("its path is too long or holds a NUL");
         }

@@ -289,6 +289,13 @@ fn set_xattrs(file: impl std::os::fd::AsFd, entry: &Entry) -> Result<(), ImageEr
             Ok(()) => {}
             // Some file systems keep no attributes of users, and images work without them.
             Err(Errno::OPNOTSUPP) if user => {}
+            // The file system's limit for attributes of one file; the disk is not full.
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG) => {
+                return Err(ImageError::entry(
+                    &entry.path,
+                    "this file system takes no extended attributes of that size",
+                ));
+            }
             Err(error) => {
                 return Err(error).at(|| format!("{} ({})", failed(entry), String::from_utf8_lossy(name)));
             }

@@ -22,6 +22,8 @@ pub struct PullError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Permanent,
+    /// There is no such image.
+    Missing,
     /// Not allowed.
     Refused,
     /// Not allowed, or the registry was away when it was asked how to log in: that looks the same.
@@ -45,6 +47,11 @@ impl PullError {
     /// Whether it may go better a little later: the registry is away, busy or cuts off.
     pub fn is_temporary(&self) -> bool {
         self.kind == Kind::Temporary
+    }
+
+    /// The registry has no such image.
+    pub fn is_missing(&self) -> bool {
+        self.kind == Kind::Missing
     }
 
     /// This machine has no room for it.
@@ -74,7 +81,7 @@ impl PullError {
     /// How often it is worth trying, of so many times at most.
     pub(super) fn tries(&self, most: u32) -> u32 {
         match self.kind {
-            Kind::Permanent | Kind::DiskFull | Kind::Refused => 1,
+            Kind::Permanent | Kind::Missing | Kind::DiskFull | Kind::Refused => 1,
             Kind::Unsure => most.min(3),
             Kind::Temporary => most,
         }
@@ -87,8 +94,10 @@ impl PullError {
     /// What a registry's answer, or none, means for this image; `asked` is the host that was asked, `user` who did.
     pub(super) fn of(error: &E, image: &Reference, asked: &str, user: Option<&str>) -> Self {
         let (name, repository) = (image.familiar(), short_repository(image));
-        let unknown =
-            || Self::permanent(format!("manifest for {name} not found: manifest unknown: manifest unknown"));
+        let unknown = || Self {
+            text: format!("manifest for {name} not found: manifest unknown: manifest unknown"),
+            kind: Kind::Missing,
+        };
         let denied = || {
             let text = match user {
                 None => format!(

@@ -18,7 +18,9 @@ pub use login::{Logins, secret_login};
 use crate::config::Settings;
 use crate::images::{ImageError, ImageStore, Reference};
 use client::Clients;
+use futures_util::FutureExt;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +148,13 @@ impl Registry {
         on_progress: OnProgress<'_>,
     ) -> Result<Pulled, PullError> {
         let reference = Reference::parse(&request.reference).map_err(bad_reference)?;
-        fetch::pull(&self.0, reference, request.login.clone(), on_progress).await
+        let pull = fetch::pull(&self.0, reference.clone(), request.login.clone(), on_progress);
+        // The client library has panicked over what a registry said.
+        let pulled = AssertUnwindSafe(pull).catch_unwind().await;
+        pulled.unwrap_or_else(|_| {
+            let host = reference.host();
+            Err(PullError::permanent(format!("registry {host} gave an answer that cannot be understood")))
+        })
     }
 }
 

@@ -51,7 +51,8 @@ pub fn choose(settings: &Settings, data_dir: &Path) -> anyhow::Result<Chosen> {
             );
             say(
                 "warning",
-                "a job can read and change all that this user can, the server's keys included; no memory limit",
+                "a job can read and change all that this user can, the server's keys included; memory and processes are limited only \
+                 where control groups can be made",
             );
             Driver::Process
         }

@@ -138,7 +138,8 @@ impl Images for MachineImages {
             Err(Unclaimed::Claim(reason)) => Err(reason),
             Err(Unclaimed::Image(ImageError::NotFound { .. })) if self.may_pull(reference) => Ok(false),
             Err(Unclaimed::Image(ImageError::NotFound { .. })) => Err(cannot_pull(&format!(
-                "manifest for {reference} not found; import it with: batchyard image import ARCHIVE"
+                "manifest for {reference} not found on this machine, and pull_policy = never; `batchyard image pull` or `image import` \
+                 gets it"
             ))),
             Err(Unclaimed::Image(error)) => Err(cannot_pull(&error.to_string())),
         }
@@ -239,7 +240,7 @@ mod tests {
         let container = Container { name: "default".into(), layers, ..Container::default() };
         let task = Task { task_id: "x".into(), containers: vec![container], ..Task::default() };
         fs::write(attempt.join(TASK), task.encode()).unwrap();
-        assert!(store.remove("base:1", &|_| true).unwrap().kept_in_use);
+        assert!(store.remove("base:1", &|| in_use::layers(data.path())).unwrap().kept_in_use);
 
         let registries = RegistrySettings::of(&Settings::default(), data.path());
         let registry = Registry::new(store.clone(), registries).unwrap();

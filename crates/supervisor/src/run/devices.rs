@@ -167,7 +167,8 @@ pub fn check(c: &Container, fenced: bool) -> Result<(), Fail> {
     }
     match c.devices.iter().find(|d| !(d.read && d.write && d.target.starts_with("/dev/"))) {
         Some(d) => Err(Fail::runtime(format_args!(
-            "the device {} with less than all permissions or outside of /dev: this host has no control group of devices",
+            "the device {} with less than all permissions or outside of /dev needs a control group of devices: ask for all, or run the server as \
+             root",
             d.source
         ))),
         None => Ok(()),

@@ -35,8 +35,14 @@ pub fn build(
     if spec.disk_gib.is_some() {
         return Err(cannot("ephemeralStorage: the driver docker limits no job's disk".into()));
     }
-    if spec.sink.is_some() || spec.log.as_ref().is_some_and(|log| log.first_line.is_some()) {
-        let why = "logConfiguration: the driver docker has awslogs and none so far, without lines gathered to one event";
+    if spec.sink.is_some() {
+        return Err(cannot(
+            "logConfiguration: the driver docker has no other log driver than awslogs".into(),
+        ));
+    }
+    if spec.log.as_ref().is_some_and(|log| log.first_line.is_some()) {
+        let why = "logConfiguration: the driver docker joins no lines to events (awslogs-multiline-pattern, \
+                   awslogs-datetime-format)";
         return Err(cannot(why.into()));
     }
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();

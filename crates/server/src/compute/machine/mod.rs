@@ -196,7 +196,8 @@ impl Machine {
         };
         let known = network::known(&attempts)?;
         let id = common.cgroup.rsplit('-').next().unwrap_or_default();
-        let networks = Networks::open(&settings.network, id, program.clone(), &known)?;
+        let networks = Networks::open(&settings.network, id, program.clone(), &known)
+            .inspect_err(|_| cgroup::remove_alone(&common.cgroup))?;
         let host = host::facts(&data, settings.declared)?;
         if settings.rootless.is_none_or(|r| r.limits) {
             bound_jobs(&common.cgroup, settings.declared)?;

@@ -33,6 +33,9 @@ pub fn version(runtime: &Path) -> anyhow::Result<String> {
     let output = Command::new(runtime).arg("--version").output();
     let output = output.with_context(|| format!("{} cannot be run", runtime.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !text.lines().any(|line| line.starts_with("spec:")) {
+        bail!("{} is no OCI runtime: its --version names no spec", runtime.display());
+    }
     match text.lines().next().filter(|_| output.status.success()) {
         Some(line) => Ok(line.to_string()),
         None => bail!("{} --version ended with {}", runtime.display(), output.status),

@@ -18,8 +18,9 @@ use std::io;
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 /// Execution domains that change nothing of importance: Linux, 32-bit uname, and both; and the question which it is.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
-/// Sockets to the kernel's ciphers, and to a hypervisor.
-const NO_SOCKETS: [u64; 2] = [38, 40];
+/// Sockets that send frames past the control group's filter, so past `blocked_addresses`; to the kernel's ciphers; to a
+/// hypervisor.
+const NO_SOCKETS: [u64; 3] = [17, 38, 40];
 
 /// The filter as the kernel's array of instructions, in this host's byte order.
 ///

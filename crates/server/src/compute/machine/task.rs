@@ -83,12 +83,16 @@ impl JobDefaults {
         let mount = |(source, target): &(String, String)| {
             let (path, readonly) = match target.strip_suffix(":ro") {
                 Some(path) => (path, true),
-                None => (target.as_str(), false),
+                None => (target.strip_suffix(":rw").unwrap_or(target), false),
             };
-            if source.starts_with('/') && path.starts_with('/') {
+            let taken = ["", "/proc", "/sys", "/dev"].contains(&trimmed(path));
+            if source.starts_with('/') && path.starts_with('/') && !path.contains(':') && !taken {
                 return Ok((source.clone(), path.to_string(), readonly));
             }
-            Err(format!("job_mounts: {source}={target} must be two absolute paths, such as /data=/data:ro"))
+            Err(format!(
+                "job_mounts: {source}={target} must be two absolute paths, such as /data=/data:ro, and no job's own /proc, \
+                 /sys or /dev"
+            ))
         };
         let mounts = mounts.iter().map(mount).collect::<Result<_, _>>()?;
         Ok(Self { environment: environment.to_vec(), mounts })
@@ -361,7 +365,7 @@ mod tests {
         assert!(container.env.contains(&"PROXY=here".to_string()));
         let mounts: Vec<_> = container.mounts.iter().map(|m| (m.target.as_str(), m.readonly)).collect();
         assert_eq!(mounts, [("/data/", false), ("/cache", true)]);
-        for bad in ["relative", ":ro", ""] {
+        for bad in ["relative", ":ro", "", "/", "/proc/", "/a:ro:ro"] {
             assert!(JobDefaults::new(&[], &[("/a".into(), bad.into())]).is_err(), "{bad}");
         }
     }

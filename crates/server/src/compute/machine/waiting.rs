@@ -9,7 +9,7 @@ use super::image::{Images, OnProgress, PullFailure, Wanted, cannot_pull};
 use super::work::{Errand, Op};
 use crate::compute::{ReportEnvelope, Reports};
 use batchyard_engine::{Report, TaskId};
-use batchyard_supervisor::disk::free;
+use batchyard_supervisor::disk::{capacity, free};
 use futures_util::FutureExt;
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -166,6 +166,12 @@ impl Waiting {
         let result = tokio::select! {
             result = pull => result,
             () = full.notified() => {
+                if capacity(&self.data).is_some_and(|all| all < total()) {
+                    // Whatever goes to make room, it would not be enough.
+                    let size = disk::megabytes(total());
+                    let text = format!("{}: {size} MB to fetch, more than this machine's disk has", wanted.reference);
+                    return Err(PullFailure { text, temporary: false, disk_full: false });
+                }
                 let size = disk::megabytes(total());
                 let text = format!("{}: {size} MB to fetch: no space left on device", wanted.reference);
                 Err(PullFailure { text, temporary: true, disk_full: true })

@@ -52,7 +52,7 @@ fn an_imported_busybox_keeps_its_name() {
     let tiny = store.ensure_builtin().unwrap();
     assert_eq!(store.resolve("busybox").unwrap().digest, real.images[0].digest);
     assert_eq!(store.resolve(TINY_IMAGE).unwrap().digest, tiny);
-    store.remove("busybox", &|_| false).unwrap();
+    store.remove("busybox", &|| Ok(Default::default())).unwrap();
     assert_eq!(store.resolve("busybox").unwrap().digest, tiny, "free again");
 }
 
@@ -96,7 +96,7 @@ fn the_host_image_is_off_unless_allowed() {
     let store = ImageStore::open(&temp, options).unwrap();
     let found = store.resolve("host").unwrap();
     assert_eq!((found.kind, found.layers), (ImageKind::Host, vec![PathBuf::from("/")]));
-    assert!(store.remove("host", &|_| false).is_err());
+    assert!(store.remove("host", &|| Ok(Default::default())).is_err());
 }
 
 const MOUNTS: &str = "\

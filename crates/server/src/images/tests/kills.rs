@@ -37,8 +37,8 @@ fn child_that_imports_and_removes() {
         let own = (0..FILES).fold(Tape::new(), |tape, n| tape.file(&format!("{name}/{n}"), "text")).end();
         import(&store, &docker(&[layer("base"), own], name), None).unwrap();
     }
-    store.remove("one:1", &|_| false).unwrap();
-    store.remove("two:1", &|_| false).unwrap();
+    store.remove("one:1", &|| Ok(Default::default())).unwrap();
+    store.remove("two:1", &|| Ok(Default::default())).unwrap();
 }
 
 #[test]

@@ -148,11 +148,18 @@ async fn what_passes_is_tried_again_before_it_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_fit_is_not_begun() {
-    let (registry, waiting, mut mailbox) = fixture(1 << 62, Vec::new());
+    let all = capacity(&std::env::temp_dir()).expect("a size");
+    let (registry, waiting, mut mailbox) = fixture(all - 1, Vec::new());
     waiting.for_image(wanted("a"), task(1));
     let text = gone_on(&mut mailbox).await.1.expect_err("no room");
     assert!(text.contains("no space left on device"), "{text}");
     assert!(registry.room_made.load(Ordering::SeqCst) >= 1);
+    // What all of the disk could not hold costs no image its place.
+    let (registry, waiting, mut mailbox) = fixture(1 << 62, Vec::new());
+    waiting.for_image(wanted("a"), task(1));
+    let text = gone_on(&mut mailbox).await.1.expect_err("never");
+    assert!(text.ends_with("more than this machine's disk has"), "{text}");
+    assert_eq!(registry.room_made.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
