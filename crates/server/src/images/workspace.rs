@@ -81,9 +81,20 @@ impl Workspace {
     }
 }
 
+/// Files of an abandoned pull that may come late: as many as layers are fetched at once, and one to be sure.
+const LATE_FILES: usize = 5;
+
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Err(error) = trash::remove(&self.path) {
+        let mut removed = trash::remove(&self.path);
+        // An abandoned pull may just now be making a file in it; with the folder gone it can make no more.
+        for _ in 0..LATE_FILES {
+            if !removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::DirectoryNotEmpty) {
+                break;
+            }
+            removed = trash::remove(&self.path);
+        }
+        if let Err(error) = removed {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the folder of an image import");
         }
     }
