@@ -313,3 +313,9 @@ def test_lines_for_a_syslog_leave_by_the_hosts_network(own):
     options = {"syslog-address": "udp://[fd00:ec2::254]:514"}
     job = own.fail(own.shell("echo one", logConfiguration={"logDriver": "syslog", "options": options}))
     assert "blocked_addresses" in job["container"]["reason"]
+
+
+def test_no_job_gets_round_the_blocked_addresses_with_frames(own):
+    """Whole frames would not pass the control group's filter; privileged jobs alone may send them."""
+    said = own.run_shell("arping -c 1 -w 1 -I eth0 169.254.169.254 2>&1; true")
+    assert said == ["arping: socket: Operation not permitted"], said
