@@ -53,10 +53,12 @@ pub async fn pull(
     login: Option<Login>,
     on_progress: OnProgress<'_>,
 ) -> Result<Pulled, PullError> {
+    let asked_now = inner.questions.take(image.host()).await.ok_or_else(ended)?;
     let (source, manifest_bytes) = find(inner, &image, login).await?;
     let (digest, manifest_bytes) = source.for_platform(manifest_bytes, &Platform::here()).await?;
     let manifest: OciImageManifest = serde_json::from_slice(&manifest_bytes).map_err(|e| odd(&image, &e))?;
     let config = source.config(&manifest.config).await?;
+    drop(asked_now);
     let blobs: Vec<LayerBlob> = manifest.layers.iter().map(blob).collect();
     for _ in 1..TRIES {
         match fetch(inner, &source, [&manifest_bytes, &config], &blobs, on_progress).await {
@@ -164,7 +166,13 @@ impl From<(bytes::Bytes, String)> for Document {
 impl Source {
     async fn manifest(&self, asked: &Asked) -> Result<Document, PullError> {
         let pull = || async {
-            let pulled = self.client.pull_manifest_raw(asked, &self.auth, &ACCEPTED).await;
+            // It is small: one that comes in drops is as good as none.
+            let pull = self.client.pull_manifest_raw(asked, &self.auth, &ACCEPTED);
+            let slow = |_| {
+                let (host, seconds) = (self.asked.registry(), self.patience.as_secs());
+                PullError::temporary(format!("registry {host} sent no manifest within {seconds} s"))
+            };
+            let pulled = tokio::time::timeout(self.patience, pull).await.map_err(slow)?;
             pulled.map(Document::from).map_err(|e| self.error(&e))
         };
         tried(self.patience, || 0, pull).await

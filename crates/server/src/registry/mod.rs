@@ -120,8 +120,10 @@ struct Inner {
     store: ImageStore,
     settings: RegistrySettings,
     clients: Clients,
-    /// Images of a registry at once.
+    /// Images of a registry at once whose layers are fetched.
     turns: Turns,
+    /// … about which it is asked.
+    questions: Turns,
     /// Images that have or wait for locks of layers: each may take up a thread.
     lockers: Semaphore,
 }
@@ -133,8 +135,15 @@ impl Registry {
     /// The file of certificates cannot be read.
     pub fn new(store: ImageStore, settings: RegistrySettings) -> Result<Self, PullError> {
         let clients = Clients::new(&settings)?;
-        let turns = Turns::new(settings.max_pulls);
-        Ok(Self(Arc::new(Inner { store, settings, clients, turns, lockers: Semaphore::new(LOCKERS) })))
+        let (turns, questions) = (Turns::new(settings.max_pulls), Turns::new(settings.max_pulls));
+        Ok(Self(Arc::new(Inner {
+            store,
+            settings,
+            clients,
+            turns,
+            questions,
+            lockers: Semaphore::new(LOCKERS),
+        })))
     }
 
     /// Pulls what is missing of an image and files it under its name. Pulls that need the same layer, also those of other
