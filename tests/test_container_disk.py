@@ -61,7 +61,7 @@ def test_a_limit_by_project_quota(make_server, tmp_path):
     """Not run where the kernel lacks the format of ext4's quota files (CONFIG_QFMT_V2)."""
     disk = Disk(tmp_path, 256, features="quota,project", options="prjquota")
     try:
-        server = make_server(BATCHYARD_JOB_DISK_BYTES="32MiB", BATCHYARD_DISK_RESERVE_BYTES=0)
+        server = make_server(BATCHYARD_JOB_DISK_BYTES="32MiB", BATCHYARD_DISK_RESERVE_BYTES=0, BATCHYARD_DISK_FLOOR_BYTES=0)
         server.data_dir = disk.path / "data"
         judge_limit(server.start())
         assert not list(server.data_dir.glob("run/disks/*")), "no file systems in files are made"

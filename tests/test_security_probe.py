@@ -18,7 +18,7 @@ EXPLAINED = [
     ("socket family 17 .*", "EPERM", ANY, "stricter: whole frames would get past blocked_addresses"),
     ("socket family 40 with a bit above 32", "EPERM", "ok", "stricter: libseccomp compares 64 bits, the kernel reads 32"),
     ("(prctl no_new_privs|status NoNewPrivs)", "1", "0", "stricter: set-user-id programs gain nothing"),
-    ("call 446", "EBADF", "EPERM", "landlock's last step is open to those who cannot gain privileges"),
+    ("call 446", "E(BADF|INVAL)", "EPERM", "landlock's last step is open to those who cannot gain privileges"),
     ("status SigIgn", "0+", ANY, "runc passes on what its caller ignores"),
     ("prctl death signal", "9", "0", "a job ends with its supervisor"),
     ("mknod .* c 10:200", "made, read E(PERM|ACCES), write E(PERM|ACCES)", "made, read ok, write ok",

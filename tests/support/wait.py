@@ -1,6 +1,10 @@
 """Waiting for a state instead of for a time."""
 
+import os
 import time
+
+# How many times slower than usual this machine is: an emulator says so.
+SLOWER = float(os.environ.get("BATCHYARD_TEST_SLOWER") or 1)
 
 
 class TimedOut(AssertionError):
@@ -9,6 +13,7 @@ class TimedOut(AssertionError):
 
 def until(check, timeout=30, what="the state", every=0.02):
     """Calls `check` until it gives something true, which is returned; fails after `timeout` seconds."""
+    timeout *= SLOWER
     deadline = time.monotonic() + timeout
     while True:
         value = check()
