@@ -21,8 +21,11 @@ const AHEAD: Duration = Duration::from_secs(5);
 pub async fn output(shared: Arc<Shared>, task: TaskId, path: String, mut ended: watch::Receiver<bool>) {
     let path = shared.settings.data.join(path);
     loop {
-        match once(&shared, task, &path, &mut ended).await {
-            Ok(true) => return,
+        // A stream that was followed may end before the last piece is in the daemon's file, so that is read once more.
+        let follow = !*ended.borrow();
+        match once(&shared, task, &path, follow, &mut ended).await {
+            Ok(true) if !follow => return,
+            Ok(true) => continue,
             Ok(false) => {}
             Err(why) => {
                 tracing::warn!(%task, error = why, "a container's output cannot be kept; trying again")
@@ -36,12 +39,12 @@ async fn once(
     shared: &Shared,
     task: TaskId,
     path: &Path,
+    follow: bool,
     ended: &mut watch::Receiver<bool>,
 ) -> Result<bool, String> {
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
     let mut file = Output::open(path, shared.settings.log_cap).map_err(told)?;
-    let options =
-        LogsOptions { follow: true, stdout: true, stderr: true, timestamps: true, ..Default::default() };
+    let options = LogsOptions { follow, stdout: true, stderr: true, timestamps: true, ..Default::default() };
     let mut frames = std::pin::pin!(shared.client.logs(&shared.name(task), Some(options)));
     while let Some(frame) = frames.next().await {
         let (stream, message) = match frame.map_err(Trouble::from) {
@@ -56,7 +59,7 @@ async fn once(
         file.push(stream, at_ms, text).map_err(told)?;
     }
     let over = timeout(AHEAD, ended.wait_for(|ended| *ended)).await.is_ok();
-    if over {
+    if over && !follow {
         file.finish().map_err(told)?;
     }
     Ok(over)
