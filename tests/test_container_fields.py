@@ -137,9 +137,9 @@ def test_mount_options_of_a_tmpfs(server):
     asked = ("noatime", "nr_inodes=32", "mode=750", "rslave", "defaults", "sync", "dirsync")
     assert {"noatime", "nr_inodes=32", "mode=750", "sync", "dirsync"} <= options(*asked)
     assert not {"noatime", "sync"} & options("noatime", "atime", "sync", "async")
-    script = r"printf '#!/bin/sh\necho ran\n' >/t/own; chmod +x /t/own; /t/own || echo refused; stat -c '%a %u %g' /t"
+    script = r"printf '#!/bin/sh\necho ran\n' >/t/own; chmod +x /t/own; /t/own 2>/dev/null || echo refused; stat -c '%a %u %g' /t"
     assert server.run_shell(script, **tmpfs("exec", "mode=0751", "uid=7", "gid=8")) == ["ran", "751 7 8"]
-    assert server.run_shell(script, **tmpfs())[-2:] == ["refused", "1777 0 0"]
+    assert server.run_shell(script, **tmpfs()) == ["refused", "1777 0 0"]
     for wrong in ("remount", "mode=9", "uid=me", "mode", "size=9m", "sideways"):
         with pytest.raises(ClientError, match="mountOptions") as error:
             server.shell("true", **tmpfs(wrong))
