@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import leaks
+from support.proc import read
 from support.server import GROUP, Server
 from support.wait import until
 from test_limits import OOM
@@ -98,13 +99,6 @@ def supervisors(server):
     """What the kernel tells of each, and of what stands for a runtime's container."""
     attempts = f"{server.data_dir}/attempts/".encode()
     return [read(p / "status").decode() for p in Path("/proc").glob("[0-9]*") if attempts in read(p / "cmdline")]
-
-
-def read(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_two_hundred_megabytes_of_log_take_no_longer_for_the_cap(small):

@@ -11,6 +11,7 @@ import pytest
 
 from support.pulls import PULL, base, registry, run  # noqa: F401: fixtures
 from support.registry import layer
+from support.proc import read
 from support.server import BINARY, Server
 from support.wait import until
 
@@ -208,13 +209,6 @@ def test_terminate_ends_a_job_and_nothing_is_left(server):
     ended = server.fail(job)
     assert ended["container"]["exitCode"] == 3 and server.log_of(ended) == ["asked"]
     until(lambda: b"sleep\x004321" not in b" ".join(map(read, Path("/proc").glob("[0-9]*/cmdline"))), what="the end of what it left")
-
-
-def read(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_a_supervisor_that_is_killed_takes_its_job_along(server):

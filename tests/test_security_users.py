@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.proc import read
 from support.server import TARGET, USER_NAMESPACES, Server
 from support.wait import until
 
@@ -40,13 +41,6 @@ def test_root_inside_is_nobody_outside(mapped, shared_folder):
         assert os.readlink(pid / "ns/user") != os.readlink("/proc/self/ns/user")
     (shared_folder / "end").touch()
     mapped.succeed(job)
-
-
-def read(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_the_container_works_as_without(mapped):

@@ -158,14 +158,8 @@ pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
 
 /// Names of volumes, separated by commas: what the API lets them be.
 pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
-    let fits = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let names = list(text)?;
-    match names.iter().find(|name| !fits(name) || name.len() > 255) {
-        Some(name) => {
-            Err(format!("must be names of letters, digits, hyphens and underscores, and {name:?} is none"))
-        }
-        None => Ok(names),
-    }
+    let fits = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    all(text, "names of letters, digits, hyphens and underscores", |name| fits(name) && name.len() <= 255)
 }
 
 /// Absolute paths without `..`, separated by commas: any other could never be met.
