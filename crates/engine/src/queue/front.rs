@@ -19,8 +19,8 @@ pub struct Snapshot {
     pub front: Vec<(JobUuid, i64)>,
     /// vCPUs of its placed jobs, in thousandths.
     pub used_milli: u64,
-    /// The same by share identifier: every one that has an open job.
-    pub shares: BTreeMap<Arc<str>, u64>,
+    /// The same by share identifier, every one that has an open job; absent where no policy divides the queue.
+    pub shares: Option<BTreeMap<Arc<str>, u64>>,
 }
 
 /// Since when the places are held, as far as they are.
@@ -72,6 +72,6 @@ impl Engine {
                 }
             }
         }
-        Some(Snapshot { front, used_milli, shares })
+        Some(Snapshot { front, used_milli, shares: queue.row.policy.map(|_| shares) })
     }
 }

@@ -72,7 +72,7 @@ fn shares_are_counted() {
         assert!(matches!(submit(&mut w, size, share), Reply::Job(_)));
     }
     let shares = |w: &World| {
-        let shares = w.engine.snapshot(QueueId(1)).expect("a queue").shares;
+        let shares = w.engine.snapshot(QueueId(1)).expect("a queue").shares.expect("a policy");
         shares.iter().map(|(share, milli)| format!("{share}={milli}")).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(shares(&w), "blue=1000 green=0 red=3000");

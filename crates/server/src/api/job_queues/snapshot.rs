@@ -10,6 +10,8 @@ use batchyard_model::arn::{Arn, ArnKind, name_or_arn};
 use batchyard_model::batch::*;
 use batchyard_model::ids;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Shares that are shown, those with the most in use.
 const SHARES: usize = 20;
@@ -31,12 +33,10 @@ impl Service {
             self.known.forget_queue(&reference.name);
             return Err(missing());
         };
-        let name = reference.name;
-        let row = self.readers.read(move |r| r.job_queue(&name)).await?.ok_or_else(missing)?;
-        Ok(self.shown_snapshot(snapshot, row.policy.is_some(), wall_ms()))
+        Ok(self.shown_snapshot(&snapshot, wall_ms()))
     }
 
-    fn shown_snapshot(&self, snapshot: Snapshot, shared: bool, now_ms: i64) -> GetJobQueueSnapshotResponse {
+    fn shown_snapshot(&self, snapshot: &Snapshot, now_ms: i64) -> GetJobQueueSnapshotResponse {
         let job = |(uuid, since): &(batchyard_engine::JobUuid, i64)| {
             let id = ids::JobId::whole(ids::Uuid::from_u128(u128::from_be_bytes(uuid.0)));
             FrontOfQueueJobSummary {
@@ -53,7 +53,7 @@ impl Service {
                 capacity_unit: Some(UNIT.into()),
                 quantity: Some(vcpus(snapshot.used_milli)),
             }]),
-            fairshare_utilization: shared.then(|| fairshare(&snapshot)),
+            fairshare_utilization: snapshot.shares.as_ref().map(fairshare),
             last_updated_at: Some(now_ms),
             ..QueueSnapshotUtilizationDetail::default()
         };
@@ -72,10 +72,10 @@ fn vcpus(milli: u64) -> f64 {
     milli as f64 / 1000.0
 }
 
-fn fairshare(snapshot: &Snapshot) -> FairshareUtilizationDetail {
-    let mut used: Vec<_> = snapshot.shares.iter().filter(|(_, milli)| **milli > 0).collect();
+fn fairshare(shares: &BTreeMap<Arc<str>, u64>) -> FairshareUtilizationDetail {
+    let mut used: Vec<_> = shares.iter().filter(|(_, milli)| **milli > 0).collect();
     used.sort_by_key(|(share, milli)| (Reverse(**milli), (*share).clone()));
-    let share = |(share, milli): (&std::sync::Arc<str>, &u64)| FairshareCapacityUtilization {
+    let share = |(share, milli): (&Arc<str>, &u64)| FairshareCapacityUtilization {
         share_identifier: Some(share.to_string()),
         capacity_usage: Some(vec![FairshareCapacityUsage {
             capacity_unit: Some(UNIT.into()),
@@ -83,7 +83,7 @@ fn fairshare(snapshot: &Snapshot) -> FairshareUtilizationDetail {
         }]),
     };
     FairshareUtilizationDetail {
-        active_share_count: i64::try_from(snapshot.shares.len()).ok(),
+        active_share_count: i64::try_from(shares.len()).ok(),
         top_capacity_utilization: Some(used.into_iter().take(SHARES).map(share).collect()),
     }
 }
