@@ -62,7 +62,6 @@ CONTAINER = {"image": "busybox", "resourceRequirements": [{"type": "VCPU", "valu
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        ({"arrayProperties": {"size": 2}}, "array"),
         ({"nodeOverrides": {"numNodes": 2}}, "nodeOverrides"),
         ({"ecsPropertiesOverride": {"taskProperties": []}}, "ecsPropertiesOverride"),
         ({"eksPropertiesOverride": {"podProperties": {}}}, "eksPropertiesOverride"),

@@ -1,6 +1,6 @@
 //! What the running batch has changed so far: each row once, however often it changes. Never here: what a change means.
 
-use crate::change::{AttemptRow, Change, JobRow};
+use crate::change::{ArraySummary, AttemptRow, Change, ChildRow, JobRow, SEGMENT, SegmentRow};
 use crate::effect::Effect;
 use crate::ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, JobId, PolicyId, QueueId};
 use crate::job::Job;
@@ -18,6 +18,14 @@ pub(crate) struct Batch {
     definitions: Vec<Change>,
     /// New jobs with the part of their row that is written once.
     inserted: Vec<(Key, Box<JobRow>)>,
+    /// Children that are jobs of their own from now on.
+    children: Vec<(Key, ChildRow)>,
+    /// Arrays whose children are counted anew.
+    arrays: BTreeSet<Key>,
+    /// Segments of arrays whose waiting children changed.
+    segments: BTreeSet<(Key, u32)>,
+    /// The time, wall milliseconds.
+    pub now_ms: i64,
     /// Older jobs whose rows change.
     touched: Vec<Key>,
     attempts: BTreeMap<(JobId, AttemptNumber), AttemptRow>,
@@ -53,6 +61,23 @@ impl Batch {
         self.inserted.push((key, row));
     }
 
+    /// As [`Self::insert`], of a child that has waited in a run.
+    pub(crate) fn insert_child(&mut self, jobs: &mut Slab<Job>, key: Key, row: ChildRow) {
+        jobs[key].dirty = true;
+        self.children.push((key, row));
+    }
+
+    /// The children of an array must be counted anew.
+    pub(crate) fn array(&mut self, parent: Key) {
+        self.arrays.insert(parent);
+    }
+
+    /// Children without a row of their own have changed.
+    pub(crate) fn children(&mut self, parent: Key, first: u32, last: u32) {
+        self.array(parent);
+        self.segments.extend((first / SEGMENT..=last / SEGMENT).map(|segment| (parent, segment)));
+    }
+
     /// A job's row must be written.
     pub(crate) fn touch(&mut self, jobs: &mut Slab<Job>, key: Key) {
         if !std::mem::replace(&mut jobs[key].dirty, true) {
@@ -77,6 +102,12 @@ impl Batch {
             job.dirty = false;
             changes.push(Change::InsertJob(row, job.hot.clone()));
         }
+        for (key, row) in self.children.drain(..) {
+            let job = &mut state.jobs[key];
+            job.dirty = false;
+            changes.push(Change::InsertChild(row, job.hot.clone()));
+        }
+        self.drain_arrays(state, &mut changes);
         for key in self.touched.drain(..) {
             let job = &mut state.jobs[key];
             job.dirty = false;
@@ -90,6 +121,23 @@ impl Batch {
             Effect::Forget { .. } | Effect::Wake(_) => true,
         });
         (changes, effects)
+    }
+
+    fn drain_arrays(&mut self, state: &State, changes: &mut Vec<Change>) {
+        for (parent, segment) in std::mem::take(&mut self.segments) {
+            let Some(array) = state.arrays.get(&parent) else { continue };
+            let (first, last) = (segment * SEGMENT, segment * SEGMENT + SEGMENT - 1);
+            let runs = array.children.within(first, last).filter(|(.., state)| state.has_no_row());
+            let runs = runs.map(|(begin, end, state)| (begin.max(first), end.min(last), state.clone()));
+            let job = state.jobs[parent].hot.id;
+            changes.push(Change::PutSegment(SegmentRow { job, segment, runs: runs.collect() }));
+        }
+        for parent in std::mem::take(&mut self.arrays) {
+            let Some(array) = state.arrays.get(&parent) else { continue };
+            let job = state.jobs[parent].hot.id;
+            let summary = ArraySummary { job, counts: array.counts, updated_ms: self.now_ms };
+            changes.push(Change::PutArraySummary(summary));
+        }
     }
 
     fn drain_resources(&mut self, state: &State) -> Vec<Change> {

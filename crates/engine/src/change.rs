@@ -4,8 +4,10 @@
 //! often a job changes within a batch, it is written once. Never here: SQL.
 
 use crate::ids::{
-    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
+    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobRef, JobUuid, PolicyId, QueueId,
+    TaskId,
 };
+pub use crate::job::array::{ChildCounts, ChildState, SEGMENT, Unplaced};
 use crate::job::status::JobStatus;
 use crate::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use std::net::Ipv4Addr;
@@ -32,8 +34,14 @@ pub enum Change {
     DeactivateJobDefinition(DefinitionId, i64),
     /// A new job: the part that is written once and how it stands at the end of the batch.
     InsertJob(Box<JobRow>, JobHot),
+    /// A child of an array that has a row of its own from now on, and how it stands at the end of the batch.
+    InsertChild(ChildRow, JobHot),
     /// How an older job stands at the end of the batch.
     UpdateJob(JobHot),
+    /// Children of an array that have no row of their own, inserted or replaced by array and segment.
+    PutSegment(SegmentRow),
+    /// How many children of an array are in each state, inserted or replaced.
+    PutArraySummary(ArraySummary),
     /// Inserted, or replaced by job and number.
     PutAttempt(AttemptRow),
 }
@@ -58,9 +66,53 @@ pub struct JobRow {
     /// Everything that the engine must know again after a restart, see [`JobFacts`].
     pub facts: JobFacts,
     /// Jobs that had to succeed first, each once.
-    pub depends_on: Arc<[JobUuid]>,
+    pub depends_on: Arc<[JobRef]>,
+    /// What makes it an array.
+    pub array: Option<ArrayFacts>,
     /// Everything else as JSON text.
     pub body: Arc<str>,
+}
+
+/// What makes a job an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArrayFacts {
+    /// Children.
+    pub size: u32,
+    /// Each child waits for the one before it.
+    pub sequential: bool,
+    /// Arrays of which each child waits for the child of the same index.
+    pub each_on: Arc<[JobUuid]>,
+}
+
+/// A child of an array as a job of its own; all else is its parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChildRow {
+    /// The array.
+    pub parent: JobId,
+    /// From 0.
+    pub index: u32,
+}
+
+/// The children of a segment that have no row of their own. A child that has one is what that says, whatever is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// The array.
+    pub job: JobId,
+    /// The children from `segment` × [`SEGMENT`] on.
+    pub segment: u32,
+    /// First, last, and what they are: PENDING, RUNNABLE or ended without a row of their own.
+    pub runs: Vec<(u32, u32, ChildState)>,
+}
+
+/// How an array's children stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArraySummary {
+    /// The array.
+    pub job: JobId,
+    /// Children in each state.
+    pub counts: ChildCounts,
+    /// When that was so, wall milliseconds.
+    pub updated_ms: i64,
 }
 
 /// What the engine reads back of an open job at start.
@@ -76,8 +128,8 @@ pub struct JobFacts {
     pub timeout_s: Option<u32>,
     /// `shareIdentifier`.
     pub share: Option<Arc<str>>,
-    /// `schedulingPriority`.
-    pub priority: i32,
+    /// `schedulingPriority`, 0 to 9999.
+    pub priority: i16,
 }
 
 /// The part of a job that changes.

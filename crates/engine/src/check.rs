@@ -3,9 +3,12 @@
 
 use crate::capacity::reason::Reason;
 use crate::engine::Engine;
-use crate::job::Job;
+use crate::job::array::{Array, ChildState};
 use crate::job::status::JobStatus;
+use crate::job::{Job, Part};
+use crate::lifecycle::stop::Named;
 use crate::queue::Queue;
+use crate::queue::fifo::{Entry, place, place_of_run};
 use crate::resource::Status;
 use crate::slab::Key;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +33,13 @@ impl Engine {
         for (key, job) in self.state.jobs.iter() {
             self.check_job(key, job, &ended)?;
         }
-        ensure!(self.state.by_uuid.len() == self.state.jobs.len(), "more public ids than jobs");
+        let children = self.state.jobs.iter().filter(|(_, job)| matches!(job.part, Part::Child(..))).count();
+        let named = self.state.by_uuid.len() + children;
+        ensure!(named == self.state.jobs.len(), "{named} public ids, {} jobs", self.state.jobs.len());
+        for (key, array) in &self.state.arrays {
+            self.check_array(*key, array)?;
+        }
+        ensure!(self.state.ended_children.is_empty(), "what follows from children's ends was not done");
         for queue in self.state.queues.values() {
             self.check_queue(queue)?;
         }
@@ -43,7 +52,13 @@ impl Engine {
 
     fn check_job(&self, key: Key, job: &Job, ended: &BTreeSet<Key>) -> Found {
         let (id, hot) = (job.hot.id.0, &job.hot);
-        ensure!(self.state.by_uuid.get(&job.uuid) == Some(&key), "job {id} is not found by its public id");
+        let found = self.find(job.named());
+        let child = match job.part {
+            Part::Child(parent, index) => Some(Named::Child(parent, index)),
+            _ => None,
+        };
+        let gone = hot.status.is_terminal() && child.is_some() && found == child;
+        ensure!(found == Some(Named::Job(key)) || gone, "job {id} is not found by its public id");
         ensure!(hot.status.is_terminal() == ended.contains(&key), "job {id} is {:?} and kept", hot.status);
         ensure!(
             hot.status.is_terminal() == hot.stopped_ms.is_some(),
@@ -53,21 +68,67 @@ impl Engine {
         ensure!(hot.status.is_placed() == job.task.is_some(), "job {id} is {:?}, its attempt", hot.status);
         if !hot.status.is_terminal() {
             let queue = self.state.queues.get(&job.queue).ok_or(format!("job {id} has no queue"))?;
-            let waits = queue.waiting.holds(hot, key);
+            let place = place(&self.state.jobs, key);
+            let waits = queue.waiting.at(place) == Some(Entry::job(key));
             ensure!(
                 waits == (hot.status == JobStatus::Runnable),
                 "job {id} is {:?}, waits: {waits}",
                 hot.status
             );
             let on = self.state.depends.of(key);
-            let pending = hot.status == JobStatus::Pending;
-            ensure!(pending == on.is_some(), "job {id} is {:?} and waits for {on:?}", hot.status);
-            ensure!(pending == queue.pending.holds(hot, key), "job {id} is {:?}, its queue", hot.status);
-            for dependency in on.into_iter().flatten() {
-                let other = self.state.jobs.get(*dependency).ok_or(format!("job {id} waits for nobody"))?;
-                ensure!(!other.hot.status.is_terminal(), "job {id} waits for one that has ended");
+            let pending = match self.array(key) {
+                Some(array) => array.has_waiting(),
+                None => hot.status == JobStatus::Pending,
+            };
+            let plain = job.part != Part::Array;
+            ensure!(!plain || pending == on.is_some(), "job {id} is {:?} and waits for {on:?}", hot.status);
+            let held = queue.pending.at(place) == Some(Entry::job(key));
+            ensure!(pending == held, "job {id} is {:?}, its queue", hot.status);
+            for target in on.into_iter().flatten() {
+                let other = self.status_of(*target).ok_or(format!("job {id} waits for nobody"))?;
+                ensure!(!other.is_terminal(), "job {id} waits for one that has ended");
             }
             ensure!(!waits || hot.status_reason.is_some(), "job {id} waits without a reason");
+        }
+        Ok(())
+    }
+
+    /// Its runs, its counts, its own children and its queue tell the same.
+    fn check_array(&self, key: Key, array: &Array) -> Found {
+        let parent = self.state.jobs.get(key).ok_or("an array without its job")?;
+        let id = parent.hot.id;
+        let (mut counts, mut own) = ([0; 7], 0);
+        for (first, last, state) in array.children.iter() {
+            match state.status() {
+                Some(status) => counts[status as usize] += last - first + 1,
+                None => own += last - first + 1,
+            }
+            let queue = self.state.queues.get(&parent.queue);
+            let entry = queue.and_then(|queue| queue.waiting.at(place_of_run(id, first)));
+            let run = Entry { key, first, children: last - first + 1 };
+            let lined_up = entry == Some(run);
+            ensure!(lined_up == (*state == ChildState::Runnable), "array {} from {first}: {state:?}", id.0);
+        }
+        ensure!(own as usize == array.own.len(), "array {} has {own} children of their own", id.0);
+        for (index, child) in &array.own {
+            let job = self.state.jobs.get(*child).ok_or(format!("array {} lacks {index}", id.0))?;
+            ensure!(array.children.at(*index) == Some(&ChildState::Own), "array {}: {index}", id.0);
+            ensure!(job.part == Part::Child(key, *index), "array {}: {index} is not its child", id.0);
+            counts[job.hot.status as usize] += 1;
+        }
+        ensure!(counts == array.counts, "array {} counts {:?}, not {counts:?}", id.0, array.counts);
+        ensure!(array.is_done() == parent.hot.status.is_terminal(), "array {} and its children", id.0);
+        let mutual = |other: &Key| self.array(*other).is_some_and(|other| other.followers.contains(&key));
+        ensure!(array.each_on.iter().all(mutual), "array {} waits for who does not know", id.0);
+        let blocked = self.state.depends.of(key).is_some();
+        for (first, last, _) in array.children.iter().filter(|(.., state)| **state == ChildState::Pending) {
+            let held = |index: u32| {
+                let other = |o: &Key| {
+                    self.array(*o).and_then(|o| o.children.at(index)) == Some(&ChildState::Succeeded)
+                };
+                !array.before_is_done(index) || !array.each_on.iter().all(other)
+            };
+            ensure!(blocked || (first..=last).all(held), "array {} holds {first} to {last} back", id.0);
         }
         Ok(())
     }
@@ -84,21 +145,27 @@ impl Engine {
         }
         ensure!(shares == queue.shares, "queue {name} counts shares {:?} of {shares:?}", queue.shares);
         ensure!(open == queue.open, "queue {name} counts {} open jobs of {open}", queue.open);
-        let waiting = jobs().filter(|(_, job)| job.hot.status == JobStatus::Runnable).count();
+        let runnable = jobs().filter(|(_, job)| job.hot.status == JobStatus::Runnable).count();
+        let runs = queue.waiting.iter().map(|entry| entry.children as usize).sum::<usize>();
+        let waiting = runnable + runs;
         ensure!(waiting == queue.waiting.len(), "queue {name} holds {} of {waiting}", queue.waiting.len());
         for id in &queue.row.environments {
             ensure!(self.state.environments.contains_key(id), "queue {name} lacks environment {}", id.0);
         }
         let told = queue
             .told
-            .map(|key| self.state.jobs.get(key).is_some_and(|job| queue.waiting.holds(&job.hot, key)));
+            .filter(|key| self.state.jobs.get(*key).is_some())
+            .map(|key| queue.waiting.at(place(&self.state.jobs, key)) == Some(Entry::job(key)));
         ensure!(told != Some(false), "queue {name} remembers a head that does not wait");
         let timed = queue.blocked.is_none_or(|blocked| queue.told == Some(blocked.key));
         ensure!(timed, "queue {name} times a job that is not its head");
         let deleting = queue.row.status == Status::Deleting;
         ensure!(!deleting || open > 0, "queue {name} is idle and not gone");
         match queue.waiting.head() {
-            Some(head) if !deleting && self.state.agenda.is_empty() => self.check_head(queue, head),
+            Some(head) if !deleting && self.state.agenda.is_empty() => {
+                ensure!(head.children == 0, "the head of queue {name} has no row of its own");
+                self.check_head(queue, head.key)
+            }
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 //! Effects name their attempt and are idempotent: done twice, they do nothing twice. A crash between commit and effect
 //! is repaired at start, when the engine gives them again for every open row. Never here: how.
 
-use crate::ids::{AttemptNumber, ComputeEnvironmentId, HostId, JobId, JobUuid, TaskId};
+use crate::ids::{AttemptNumber, ComputeEnvironmentId, HostId, JobId, JobRef, TaskId};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct StartTask {
     /// The job's row.
     pub job: JobId,
     /// The job's public id.
-    pub uuid: JobUuid,
+    pub name: JobRef,
     /// From 1.
     pub attempt: AttemptNumber,
     /// Where.

@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::effect::Effect;
 use crate::ids::TaskId;
 use crate::input::{Command, Input, Now, Refusal, RefusalKind, Reply};
+use crate::job::Part;
 use crate::job::status::JobStatus;
 use crate::lifecycle::stop::STOP_GRACE_S;
 use crate::random::TaskIds;
@@ -50,7 +51,7 @@ impl Engine {
     /// [`Self::schedule`], lest waiting jobs are told that there is no host.
     ///
     /// Ids of attempts are drawn from the seed: a new one at each start.
-    pub fn new(seed: u128, rows: OpenRows, _now: Now) -> Self {
+    pub fn new(seed: u128, rows: OpenRows, now: Now) -> Self {
         let mut engine = Self {
             state: State::new(rows.last_ids),
             batch: Batch::default(),
@@ -59,12 +60,13 @@ impl Engine {
             groups: Groups::default(),
             tasks: TaskIds::new(seed),
         };
-        rebuild::fill(&mut engine, rows);
+        rebuild::fill(&mut engine, rows, now);
         engine
     }
 
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) -> Reply {
+        self.batch.now_ms = now.wall_ms;
         let reply = match input {
             Input::Command(command) => self.command(command, now),
             Input::Report(report) => {
@@ -100,6 +102,7 @@ impl Engine {
     /// Places what fits, in every group of queues that has something new. Costs nothing when nothing changed; never
     /// more than the heads of a group's queues and what is placed.
     pub fn schedule(&mut self, now: Now) {
+        self.batch.now_ms = now.wall_ms;
         self.settle();
         self.come_back_to_settle(now);
         self.give_up_heads(now);
@@ -132,9 +135,11 @@ impl Engine {
     /// The batch just taken is durable: jobs that ended with it leave memory.
     pub fn committed(&mut self) {
         for key in std::mem::take(&mut self.leaving) {
-            if let Some(job) = self.state.jobs.remove(key) {
+            let Some(job) = self.state.jobs.remove(key) else { continue };
+            if !matches!(job.part, Part::Child(..)) {
                 self.state.by_uuid.remove(&job.uuid);
             }
+            self.forget_array(key);
         }
     }
 
@@ -147,7 +152,7 @@ impl Engine {
         for attempt in attempts {
             let job = &self.state.jobs[attempt.key];
             let (task, host) = (attempt.row.task, attempt.row.host);
-            effects.push(start_effect(job.uuid, job.facts.timeout_s, &attempt.row));
+            effects.push(start_effect(job.named(), job.facts.timeout_s, &attempt.row));
             if job.hot.terminated.is_some() || attempt.row.status_reason.is_some() {
                 effects.push(Effect::Stop { task, host, grace_s: STOP_GRACE_S });
             }

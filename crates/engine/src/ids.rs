@@ -45,6 +45,38 @@ pub type AttemptNumber = u32;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobUuid(pub [u8; 16]);
 
+/// Which job, to the outside: a plain one or an array's parent, or with an index one of an array's children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobRef {
+    /// The job, or its parent.
+    pub uuid: JobUuid,
+    /// The child's index, from 0.
+    pub index: Option<u32>,
+}
+
+impl From<JobUuid> for JobRef {
+    fn from(uuid: JobUuid) -> Self {
+        Self { uuid, index: None }
+    }
+}
+
+impl fmt::Display for JobRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.uuid)?;
+        self.index.map_or(Ok(()), |index| write!(f, ":{index}"))
+    }
+}
+
+impl std::str::FromStr for JobRef {
+    type Err = ();
+
+    fn from_str(s: &str) -> Result<Self, ()> {
+        let (uuid, index) = s.split_once(':').map_or((s, None), |(uuid, index)| (uuid, Some(index)));
+        let index = index.map(|digits| digits.parse().map_err(|_| ())).transpose()?;
+        Ok(Self { uuid: uuid.parse()?, index })
+    }
+}
+
 /// The public id of an attempt: ECS's task id, 32 hexadecimal digits. Names the attempt folder, cgroup and log stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub [u8; 16]);

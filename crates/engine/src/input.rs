@@ -3,7 +3,9 @@
 //! Every variant says in which states it is allowed. Never here: wire shapes and HTTP; the API's handlers turn those
 //! into commands and a [`Refusal`] into an answer.
 
-use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId};
+use crate::ids::{
+    ComputeEnvironmentId, DefinitionId, HostId, JobId, JobRef, JobUuid, PolicyId, QueueId, TaskId,
+};
 use crate::job::retry::RetryStrategy;
 use crate::resource::{ComputeEnvironment, Host, JobDefinition, JobQueue, Needs, Platform, SchedulingPolicy};
 use std::net::Ipv4Addr;
@@ -90,6 +92,8 @@ pub struct Submission {
     pub needs: Needs,
     /// Jobs that have to succeed first.
     pub depends_on: Vec<Dependency>,
+    /// It is an array of so many children.
+    pub array: Option<ArraySpec>,
     /// When to try again.
     pub retry: RetryStrategy,
     /// Seconds of RUNNING after which an attempt is ended.
@@ -97,7 +101,7 @@ pub struct Submission {
     /// `shareIdentifier`: there exactly when the queue has a policy.
     pub share: Option<Arc<str>>,
     /// `schedulingPriority`, higher first within a share; 0 when none is given.
-    pub priority: i32,
+    pub priority: i16,
     /// The priority was named at submission, which only a queue with a policy takes.
     pub overrides_priority: bool,
     /// It is accepted, and FAILED at once with these words: what AWS finds out only after its answer (spec jobs §1.5).
@@ -110,11 +114,23 @@ pub struct Submission {
     pub body: Arc<str>,
 }
 
-/// A job that another depends on.
+/// What an array is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArraySpec {
+    /// Children, at least one.
+    pub size: u32,
+    /// Each child waits for the one before it (`SEQUENTIAL`).
+    pub sequential: bool,
+}
+
+/// A job that another depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
     /// The job.
-    pub job: JobUuid,
+    pub job: JobRef,
+    /// Each child waits for the child of the same index (`N_TO_N`), which only arrays of one size can. The ranges of
+    /// children of the other array that have failed, as the caller saw them; needed once that array has ended.
+    pub each: Option<Vec<(u32, u32)>>,
     /// How the caller saw it. What the engine holds itself wins; what it no longer holds and the caller saw open is answered
     /// `Stale`.
     pub found: Found,
@@ -134,8 +150,8 @@ pub enum Found {
 /// Who is to be stopped, and the caller's words for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopRequest {
-    /// The job.
-    pub job: JobUuid,
+    /// The job, or a child of it.
+    pub job: JobRef,
     /// Becomes the job's `statusReason`.
     pub reason: Arc<str>,
 }

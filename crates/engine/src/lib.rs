@@ -31,9 +31,12 @@ pub use change::{AttemptRow, Change, ContainerResult, JobHot, JobRow};
 pub use effect::{Effect, StartTask};
 pub use engine::{Counts, Engine};
 pub use ids::{
-    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
+    AttemptNumber, ComputeEnvironmentId, DefinitionId, HostId, JobId, JobRef, JobUuid, PolicyId, QueueId,
+    TaskId,
 };
 pub use input::{Command, EnvironmentUpdate, Input, Now, Refusal, RefusalKind, Reply, Report};
+pub use job::depends::WAITS as PENDING_REASON;
 pub use job::status::JobStatus;
 pub use queue::front::Snapshot;
 pub use restore::OpenRows;
+pub use state::BEHIND as RUNNABLE_REASON;

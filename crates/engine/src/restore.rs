@@ -2,8 +2,8 @@
 //!
 //! Never here: reading them (the store does that).
 
-use crate::change::{AttemptRow, JobFacts, JobHot};
-use crate::ids::{DefinitionId, JobId, JobUuid, QueueId};
+use crate::change::{ArrayFacts, AttemptRow, ChildRow, ChildState, JobFacts, JobHot};
+use crate::ids::{DefinitionId, JobId, JobRef, JobUuid, QueueId};
 use crate::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct OpenRows {
     pub job_definitions: Vec<DefinitionFacts>,
     /// Every job that is not SUCCEEDED or FAILED, in the order of its row id.
     pub jobs: Vec<OpenJob>,
+    /// The children without a row of their own, and those that have ended, of every array among the jobs.
+    pub arrays: Vec<OpenArray>,
     /// Every attempt without an end.
     pub attempts: Vec<AttemptRow>,
     /// The greatest row id ever given to a compute environment, queue, policy, definition and job.
@@ -59,14 +61,30 @@ pub struct DefinitionFacts {
 pub struct OpenJob {
     /// How it stands.
     pub hot: JobHot,
-    /// Public id.
+    /// Public id; a child has its parent's.
     pub uuid: JobUuid,
+    /// Of which array it is which child.
+    pub child: Option<ChildRow>,
+    /// What makes it an array.
+    pub array: Option<ArrayFacts>,
     /// Its queue.
     pub queue: QueueId,
     /// Jobs that have to succeed first, those that have included.
-    pub depends_on: Arc<[JobUuid]>,
+    pub depends_on: Arc<[JobRef]>,
     /// The rest that decides; its row id is in `hot`.
     pub facts: JobFacts,
+}
+
+/// Children of an array that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenArray {
+    /// The array.
+    pub job: JobId,
+    /// As its segments say: first, last, state.
+    pub runs: Vec<(u32, u32, ChildState)>,
+    /// Children that have ended in a row of their own: index, and whether well. They win over the segments, as those do
+    /// that are among the open jobs.
+    pub ended: Vec<(u32, bool)>,
 }
 
 impl OpenJob {

@@ -5,20 +5,22 @@ use crate::capacity::host::HostState;
 use crate::change::AttemptRow;
 use crate::ids::{ComputeEnvironmentId, HostId, JobUuid, PolicyId, QueueId, TaskId};
 use crate::job::Job;
+use crate::job::array::Array;
 use crate::job::depends::{self, Depends};
 use crate::job::end::EXITED;
 use crate::job::retry::RetryRule;
+use crate::lifecycle::array::ChildrenEnded;
 use crate::queue::Queue;
 use crate::resource::{ComputeEnvironment, SchedulingPolicy};
 use crate::resources::definitions::Definitions;
 use crate::resources::settle::Unsettled;
 use crate::restore::LastIds;
 use crate::slab::{Key, Slab};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// `statusReason` of every job that waits behind its queue's head.
-pub(crate) const BEHIND: &str = "waits behind other jobs of its queue";
+pub const BEHIND: &str = "waits behind other jobs of its queue";
 
 /// Ordered maps only: whatever is walked is walked in the same order each time.
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub(crate) struct State {
     pub hosts: BTreeMap<HostId, HostState>,
     pub jobs: Slab<Job>,
     pub by_uuid: BTreeMap<JobUuid, Key>,
+    /// The children of every array among the jobs.
+    pub arrays: BTreeMap<Key, Array>,
+    /// Children that have ended; what follows has not been done yet.
+    pub ended_children: VecDeque<ChildrenEnded>,
     /// Every open attempt.
     pub attempts: BTreeMap<TaskId, Attempt>,
     /// Who waits for whom.
@@ -104,6 +110,8 @@ impl State {
             hosts: BTreeMap::new(),
             jobs: Slab::new(),
             by_uuid: BTreeMap::new(),
+            arrays: BTreeMap::new(),
+            ended_children: VecDeque::new(),
             attempts: BTreeMap::new(),
             depends: Depends::default(),
             last,

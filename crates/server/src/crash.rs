@@ -22,8 +22,8 @@ pub fn around(when: &str, changes: &[Change], beside: bool) {
 fn stages(change: &Change) -> Vec<&'static str> {
     match change {
         Change::InsertJob(_, hot) => [&["submit"], status(hot)].concat(),
-        Change::UpdateJob(hot) => status(hot).to_vec(),
-        Change::PutAttempt(_) => Vec::new(),
+        Change::InsertChild(_, hot) | Change::UpdateJob(hot) => status(hot).to_vec(),
+        Change::PutAttempt(_) | Change::PutSegment(_) | Change::PutArraySummary(_) => Vec::new(),
         _ => vec!["resource"],
     }
 }

@@ -108,6 +108,10 @@ async fn spec(service: &Arc<Service>, start: StartTask) -> Result<TaskSpec, Unre
         environment_name,
         platform,
         region: service.region.clone(),
+        array_size: detail
+            .array_properties
+            .as_ref()
+            .and_then(|a| a.size.and_then(|size| u32::try_from(size).ok())),
         vcpus_milli: needs.vcpus_milli,
         memory_mib: needs.memory_mib,
         user: container.user.clone().filter(|u| !u.is_empty()),

@@ -5,7 +5,7 @@ use crate::capacity::reason::Reason;
 use crate::change::AttemptRow;
 use crate::effect::{Effect, StartTask};
 use crate::engine::Engine;
-use crate::ids::{ComputeEnvironmentId, HostId, QueueId};
+use crate::ids::{ComputeEnvironmentId, HostId, JobRef, QueueId};
 use crate::input::Now;
 use crate::job::status::Event;
 use crate::resource::Status;
@@ -32,17 +32,19 @@ impl Engine {
         }
     }
 
-    fn next_of(&self, id: QueueId) -> Option<Key> {
+    /// The head; a child that waited in a run becomes a job of its own.
+    fn next_of(&mut self, id: QueueId) -> Option<Key> {
         let queue = self.state.queues.get(&id)?;
-        if queue.row.status == Status::Deleting { None } else { queue.waiting.head() }
+        let head = queue.waiting.head().filter(|_| queue.row.status != Status::Deleting)?;
+        Some(if head.children == 0 { head.key } else { self.own_child(head) })
     }
 
     /// RUNNABLE → STARTING: the next attempt is opened and its start asked for.
     fn place(&mut self, key: Key, environment: ComputeEnvironmentId, host: HostId, now: Now) {
         self.leave_queue(key);
         let task = self.new_task();
+        self.advance(key, Event::Placed);
         let job = &mut self.state.jobs[key];
-        job.advance(Event::Placed);
         job.hot.attempts += 1;
         job.hot.status_reason = None;
         job.task = Some(task);
@@ -59,7 +61,7 @@ impl Engine {
             status_reason: None,
             containers: Vec::new(),
         };
-        self.batch.effect(start_effect(job.uuid, job.facts.timeout_s, &row));
+        self.batch.effect(start_effect(job.named(), job.facts.timeout_s, &row));
         self.batch.touch(&mut self.state.jobs, key);
         self.batch.attempt(&row);
         self.state.occupy(Attempt { key, row });
@@ -88,11 +90,11 @@ impl Engine {
 }
 
 /// What starts an attempt; the same after a restart.
-pub(crate) fn start_effect(uuid: crate::ids::JobUuid, timeout_s: Option<u32>, row: &AttemptRow) -> Effect {
+pub(crate) fn start_effect(name: JobRef, timeout_s: Option<u32>, row: &AttemptRow) -> Effect {
     Effect::Start(StartTask {
         task: row.task,
         job: row.job,
-        uuid,
+        name,
         attempt: row.attempt,
         host: row.host,
         environment: row.environment,

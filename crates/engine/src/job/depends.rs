@@ -1,61 +1,75 @@
 //! Who waits for whom (spec jobs §3). Only open jobs are here: one that has ended is no longer waited for, and waits for
 //! nothing.
 //!
-//! Never here: what follows from an end (`lifecycle::depend`).
+//! Never here: what follows from an end (`lifecycle::depend`); children that wait for children (`job::array`).
 
 use crate::ids::JobId;
 use crate::slab::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `statusReason` of a PENDING job. AWS gives none; an empty one leaves people to guess.
-pub(crate) const WAITS: &str = "waits for the jobs that it depends on";
+pub const WAITS: &str = "waits for the jobs that it depends on";
 /// `statusReason` of a job of whose dependencies one failed (spec jobs §1.5).
 pub(crate) const FAILED: &str = "Dependent Job failed";
+
+/// What can be waited for: a job, or with an index a child of that array.
+pub(crate) type Target = (Key, Option<u32>);
 
 /// The dependencies that are not met.
 #[derive(Debug, Default)]
 pub(crate) struct Depends {
     /// Who waits for a job, the one submitted first at the front.
-    dependents: BTreeMap<Key, BTreeSet<(JobId, Key)>>,
-    /// Whom a job waits for; present exactly while it is PENDING.
-    waits: BTreeMap<Key, BTreeSet<Key>>,
-    /// Jobs that ended and that others wait for, and whether well; what follows has not been done yet.
-    ended: Vec<(Key, bool)>,
+    dependents: BTreeMap<Target, BTreeSet<(JobId, Key)>>,
+    /// What a job waits for; present exactly while that is something.
+    waits: BTreeMap<Key, BTreeSet<Target>>,
+    /// What has ended and is waited for, and whether well; what follows has not been done yet.
+    ended: Vec<(Target, bool)>,
 }
 
 impl Depends {
     /// A job waits for these, of which there is at least one.
-    pub(crate) fn wait(&mut self, id: JobId, key: Key, on: BTreeSet<Key>) {
-        for dependency in &on {
-            self.dependents.entry(*dependency).or_default().insert((id, key));
+    pub(crate) fn wait(&mut self, id: JobId, key: Key, on: BTreeSet<Target>) {
+        for target in &on {
+            self.dependents.entry(*target).or_default().insert((id, key));
         }
         self.waits.insert(key, on);
     }
 
-    /// A job has ended: it waits for nobody, and others may have waited for it.
-    pub(crate) fn end(&mut self, id: JobId, key: Key, well: bool) {
-        for dependency in self.waits.remove(&key).into_iter().flatten() {
-            self.forget(dependency, (id, key));
-        }
-        if self.dependents.contains_key(&key) {
-            self.ended.push((key, well));
+    /// A job waits for nobody any more.
+    pub(crate) fn leave(&mut self, id: JobId, key: Key) {
+        for target in self.waits.remove(&key).into_iter().flatten() {
+            self.forget(target, (id, key));
         }
     }
 
-    /// One of those that wait for a job that has ended, the one submitted first; it waits for that job no longer. Tells
-    /// whether the job ended well and whether there is another that this one waits for.
+    /// A job has ended, for which others may have waited.
+    pub(crate) fn end(&mut self, key: Key, well: bool) {
+        if self.dependents.contains_key(&(key, None)) {
+            self.ended.push(((key, None), well));
+        }
+    }
+
+    /// These children of an array have ended.
+    pub(crate) fn end_children(&mut self, array: Key, first: u32, last: u32, well: bool) {
+        let range = (array, Some(first))..=(array, Some(last));
+        let waited_for = self.dependents.range(range).map(|(target, _)| (*target, well));
+        self.ended.extend(waited_for);
+    }
+
+    /// One of those that wait for what has ended, the one submitted first; it waits for that no longer. Tells whether that
+    /// ended well and whether there is another that this one waits for.
     pub(crate) fn next(&mut self) -> Option<Freed> {
-        let (dependency, well, (id, key)) = loop {
-            let (dependency, well) = *self.ended.last()?;
-            match self.dependents.get(&dependency).and_then(|set| set.first()) {
-                Some(first) => break (dependency, well, *first),
+        let (target, well, (id, key)) = loop {
+            let (target, well) = *self.ended.last()?;
+            match self.dependents.get(&target).and_then(|set| set.first()) {
+                Some(first) => break (target, well, *first),
                 None => drop(self.ended.pop()),
             }
         };
-        self.forget(dependency, (id, key));
+        self.forget(target, (id, key));
         let left = self.waits.get_mut(&key);
         let more = left.is_some_and(|on| {
-            on.remove(&dependency);
+            on.remove(&target);
             !on.is_empty()
         });
         if !more {
@@ -64,17 +78,17 @@ impl Depends {
         Some(Freed { key, well, more })
     }
 
-    fn forget(&mut self, dependency: Key, dependent: (JobId, Key)) {
-        if let Some(set) = self.dependents.get_mut(&dependency) {
+    fn forget(&mut self, target: Target, dependent: (JobId, Key)) {
+        if let Some(set) = self.dependents.get_mut(&target) {
             set.remove(&dependent);
             if set.is_empty() {
-                self.dependents.remove(&dependency);
+                self.dependents.remove(&target);
             }
         }
     }
 
-    /// Whom a job waits for.
-    pub(crate) fn of(&self, key: Key) -> Option<&BTreeSet<Key>> {
+    /// What a job waits for.
+    pub(crate) fn of(&self, key: Key) -> Option<&BTreeSet<Target>> {
         self.waits.get(&key)
     }
 

@@ -35,6 +35,8 @@ pub enum Event {
     Retried,
     /// Its attempt ended well.
     Succeeded,
+    /// All children of this parent have ended well.
+    ChildrenSucceeded,
     /// It ended otherwise, or was ended.
     Failed,
 }
@@ -99,6 +101,7 @@ impl JobStatus {
             (S::Starting, Event::Started) => Some(S::Running),
             (S::Starting | S::Running, Event::Retried) => Some(S::Runnable),
             (S::Starting | S::Running, Event::Succeeded) => Some(S::Succeeded),
+            (S::Pending, Event::ChildrenSucceeded) => Some(S::Succeeded),
             (s, Event::Failed) if !s.is_terminal() => Some(S::Failed),
             _ => None,
         }

@@ -78,16 +78,17 @@ impl Engine {
     }
 
     fn started(&mut self, task: TaskId, at_ms: i64) {
-        let Some(attempt) = self.state.attempts.get_mut(&task) else { return };
-        let job = &mut self.state.jobs[attempt.key];
-        if job.hot.status != JobStatus::Starting {
+        let Some(key) = self.job_of(task) else { return };
+        if self.state.jobs[key].hot.status != JobStatus::Starting {
             return;
         }
-        job.advance(Event::Started);
+        self.advance(key, Event::Started);
+        let Some(attempt) = self.state.attempts.get_mut(&task) else { return };
+        let job = &mut self.state.jobs[key];
         job.hot.status_reason = None;
         job.hot.started_ms = Some(at_ms);
         attempt.row.started_ms = Some(at_ms);
         self.batch.attempt(&attempt.row);
-        self.batch.touch(&mut self.state.jobs, attempt.key);
+        self.batch.touch(&mut self.state.jobs, key);
     }
 }

@@ -3,8 +3,9 @@
 
 use crate::effect::Effect;
 use crate::engine::Engine;
-use crate::ids::{QueueId, TaskId};
+use crate::ids::{JobRef, QueueId, TaskId};
 use crate::input::{Now, Reply, StopRequest};
+use crate::job::array::{ChildState, Unplaced};
 use crate::job::end::{QUEUE_DELETED, host_gone};
 use crate::resource::Status;
 use crate::slab::Key;
@@ -15,30 +16,78 @@ pub(crate) const STOP_GRACE_S: u32 = 30;
 /// Jobs of deleted queues that end within one batch, so that others are answered in between.
 const ENDED_AT_ONCE: usize = 1000;
 
+/// Who an id means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A job with a row of its own, open or just ended.
+    Job(Key),
+    /// A child of this array that has none, or has ended.
+    Child(Key, u32),
+}
+
 impl Engine {
-    /// Ends a job that is not placed; otherwise accepted and without effect.
+    /// Ends a job that is not placed; otherwise accepted and without effect. Of an array all children that are not.
     pub(crate) fn cancel(&mut self, request: &StopRequest, now: Now) -> Reply {
-        if let Some(&key) = self.state.by_uuid.get(&request.job)
-            && self.state.jobs[key].hot.status.can_cancel()
-        {
-            self.state.jobs[key].hot.cancelled = true;
-            self.fail_waiting(key, request.reason.clone(), now);
+        match self.find(request.job) {
+            Some(Named::Job(key)) if self.state.jobs[key].hot.status.can_cancel() => {
+                if !std::mem::replace(&mut self.state.jobs[key].hot.cancelled, true) {
+                    self.batch.touch(&mut self.state.jobs, key);
+                }
+                self.fail_waiting(key, request.reason.clone(), now);
+            }
+            Some(Named::Child(parent, index)) => self.end_child(parent, index, request, true, now),
+            _ => {}
         }
         Reply::Done
     }
 
-    /// Ends a job in any state.
+    /// Ends a job in any state, an array with all of its children.
     pub(crate) fn terminate(&mut self, request: &StopRequest, now: Now) -> Reply {
-        if let Some(&key) = self.state.by_uuid.get(&request.job) {
-            let status = self.state.jobs[key].hot.status;
-            if status.can_cancel() {
-                self.state.jobs[key].hot.terminated = Some(request.reason.clone());
-                self.fail_waiting(key, request.reason.clone(), now);
-            } else if status.is_placed() {
-                self.stop_placed(key, request.reason.clone());
-            }
+        match self.find(request.job) {
+            Some(Named::Job(key)) => self.terminate_job(key, &request.reason, now),
+            Some(Named::Child(parent, index)) => self.end_child(parent, index, request, false, now),
+            None => {}
         }
         Reply::Done
+    }
+
+    fn terminate_job(&mut self, key: Key, reason: &Arc<str>, now: Now) {
+        let status = self.state.jobs[key].hot.status;
+        if status.is_placed() {
+            return self.stop_placed(key, reason.clone());
+        }
+        if !status.can_cancel() || self.state.jobs[key].hot.terminated.is_some() {
+            return;
+        }
+        self.state.jobs[key].hot.terminated = Some(reason.clone());
+        self.batch.touch(&mut self.state.jobs, key);
+        self.fail_waiting(key, reason.clone(), now);
+        let own = self.array(key).map(|array| array.own.values().copied().collect::<Vec<_>>());
+        for child in own.into_iter().flatten() {
+            self.stop_placed(child, reason.clone());
+        }
+    }
+
+    /// A child without a row of its own, which waits or has ended.
+    fn end_child(&mut self, parent: Key, index: u32, request: &StopRequest, cancelled: bool, now: Now) {
+        let ended = Unplaced {
+            reason: request.reason.clone(),
+            stopped_ms: now.wall_ms,
+            cancelled,
+            terminated: !cancelled,
+        };
+        self.change_children(parent, index, index, &ChildState::Unplaced(Arc::new(ended)));
+    }
+
+    /// Who is meant; nobody where it has left memory or never was.
+    pub(crate) fn find(&self, job: JobRef) -> Option<Named> {
+        let key = *self.state.by_uuid.get(&job.uuid)?;
+        let Some(index) = job.index else { return Some(Named::Job(key)) };
+        let array = self.array(key)?;
+        match array.own.get(&index) {
+            Some(child) => Some(Named::Job(*child)),
+            None => array.children.at(index).map(|_| Named::Child(key, index)),
+        }
     }
 
     /// Asks once for the end of a placed job; the first words stay.
@@ -72,12 +121,15 @@ impl Engine {
     pub(crate) fn end_jobs_of_deleted_queues(&mut self, now: Now) {
         let mut doomed: Vec<Key> = Vec::new();
         for queue in self.state.queues.values().filter(|queue| queue.row.status == Status::Deleting) {
-            let jobs = queue.waiting.iter().chain(queue.pending.iter());
+            let jobs = queue.waiting.iter().chain(queue.pending.iter()).map(|entry| entry.key);
             doomed.extend(jobs.take(ENDED_AT_ONCE - doomed.len()));
         }
         let reason: Arc<str> = QUEUE_DELETED.into();
         for key in doomed {
-            self.fail_waiting(key, reason.clone(), now);
+            // A child may have ended with its parent, which stands here once for each run of its children.
+            if self.state.jobs[key].hot.status.can_cancel() {
+                self.fail_waiting(key, reason.clone(), now);
+            }
         }
         self.follow_ends(now);
     }

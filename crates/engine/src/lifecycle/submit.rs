@@ -1,14 +1,15 @@
 //! SubmitJob (spec jobs §2). Never here: merging and checking of the request, which the handler has done.
 
-use crate::change::{JobFacts, JobHot, JobRow};
+use crate::change::{ArrayFacts, JobFacts, JobHot, JobRow};
 use crate::engine::{Engine, refused};
-use crate::ids::{JobId, JobUuid, QueueId};
-use crate::input::{Dependency, Now, Refusal, RefusalKind, Reply, Submission};
-use crate::job::Job;
+use crate::ids::{JobId, JobRef, JobUuid, QueueId};
+use crate::input::{ArraySpec, Dependency, Now, Refusal, RefusalKind, Reply, Submission};
 use crate::job::depends;
 use crate::job::retry::RetryStrategy;
 use crate::job::status::{Event, JobStatus};
-use crate::lifecycle::depend::Standing;
+use crate::job::{Job, Part};
+use crate::lifecycle::depend::{Open, Standing};
+use crate::queue::fifo::{Entry, place};
 use crate::resource::{Platform, State as OnOff, Status};
 use crate::slab::Key;
 use std::collections::BTreeSet;
@@ -43,15 +44,38 @@ impl Engine {
         if standing == Standing::Stale {
             return Ok(Reply::Stale);
         }
-        let fails = submission.fails.clone();
+        let (fails, array) = (submission.fails.clone(), submission.array);
         let (id, key) = self.insert_job(submission, now);
-        match (fails, standing) {
-            (Some(reason), _) => self.fail_waiting(key, reason, now),
-            (None, Standing::Open(open)) if open.is_empty() => self.make_runnable(key, Event::Ready),
-            (None, Standing::Open(open)) => self.make_pending(key, open),
-            (None, _) => self.fail_waiting(key, depends::FAILED.into(), now),
+        let open = match standing {
+            Standing::Open(open) => Ok(open),
+            _ => Err(depends::FAILED.into()),
+        };
+        let open = fails.map_or(open, Err);
+        match (open, array) {
+            (open, Some(spec)) => self.begin_array(key, spec, open, now),
+            (Err(reason), None) => self.fail_waiting(key, reason, now),
+            (Ok(open), None) if open.on.is_empty() => self.make_runnable(key, Event::Ready),
+            (Ok(open), None) => self.make_pending(key, open.on),
         }
         Ok(Reply::Job(id))
+    }
+
+    /// The children wait for what the parent waits for and for what each of them does, or end at once.
+    fn begin_array(&mut self, key: Key, spec: ArraySpec, open: Result<Open, Arc<str>>, now: Now) {
+        let each_on = open.as_ref().map(|open| open.each_on.clone()).unwrap_or_default();
+        self.make_array(key, spec, each_on);
+        match open {
+            Ok(open) if open.on.is_empty() => {
+                self.advance(key, Event::Waits);
+                self.fail_followers_of(key, &open.failed, now);
+                self.free_children(key);
+            }
+            Ok(open) => {
+                self.make_pending(key, open.on);
+                self.fail_followers_of(key, &open.failed, now);
+            }
+            Err(reason) => self.fail_waiting(key, reason, now),
+        }
     }
 
     fn accepts_submissions(&self, id: QueueId) -> Result<(), Refusal> {
@@ -113,6 +137,7 @@ impl Engine {
             cancelled: false,
             terminated: None,
         };
+        let (array, depends_on) = (array_facts(&submission), each_once(&submission.depends_on));
         let rules = self.state.shared.rules(submission.retry.rules);
         let facts = JobFacts {
             platform: submission.platform,
@@ -131,11 +156,13 @@ impl Engine {
             submitter: submission.submitter,
             created_ms: now.wall_ms,
             facts: facts.clone(),
-            depends_on: each_once(&submission.depends_on),
+            depends_on,
+            array,
             body: submission.body,
         });
         let (uuid, queue) = (submission.uuid, submission.queue);
-        let key = self.state.jobs.insert(Job { hot, uuid, queue, facts, task: None, dirty: false });
+        let part = if submission.array.is_some() { Part::Array } else { Part::Whole };
+        let key = self.state.jobs.insert(Job { hot, uuid, part, queue, facts, task: None, dirty: false });
         self.state.by_uuid.insert(uuid, key);
         self.batch.insert(&mut self.state.jobs, key, row);
         if let Some(queue) = self.state.queues.get_mut(&queue) {
@@ -146,11 +173,12 @@ impl Engine {
 
     /// To RUNNABLE, into its queue. A pass is due only when it is the head: behind one that waits it changes nothing.
     pub(crate) fn make_runnable(&mut self, key: Key, event: Event) {
+        self.advance(key, event);
+        let place = place(&self.state.jobs, key);
         let job = &mut self.state.jobs[key];
-        job.advance(event);
         job.hot.status_reason = Some(self.state.shared.behind.clone());
         if let Some(queue) = self.state.queues.get_mut(&job.queue)
-            && queue.line_up(&job.hot, key)
+            && queue.line_up(place, Entry::job(key))
         {
             self.state.agenda.queues.insert(job.queue);
         }
@@ -158,6 +186,15 @@ impl Engine {
     }
 }
 
-fn each_once(dependencies: &[Dependency]) -> Arc<[JobUuid]> {
-    dependencies.iter().map(|dependency| dependency.job).collect::<BTreeSet<_>>().into_iter().collect()
+/// What all of it waits for.
+fn each_once(dependencies: &[Dependency]) -> Arc<[JobRef]> {
+    let whole = dependencies.iter().filter(|dependency| dependency.each.is_none());
+    whole.map(|dependency| dependency.job).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn array_facts(submission: &Submission) -> Option<ArrayFacts> {
+    let ArraySpec { size, sequential } = submission.array?;
+    let each = submission.depends_on.iter().filter(|dependency| dependency.each.is_some());
+    let each_on: BTreeSet<JobUuid> = each.map(|dependency| dependency.job.uuid).collect();
+    Some(ArrayFacts { size, sequential, each_on: each_on.into_iter().collect() })
 }

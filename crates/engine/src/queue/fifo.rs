@@ -1,74 +1,126 @@
 //! First in, first out; who has begun before and is to be tried again stands at the front (spec infrastructure §3.2). Never
 //! here: whether the head fits anywhere.
 //!
-//! A job whose dependencies are met stands where it was submitted. The order follows from the rows alone, the same after
-//! a restart.
+//! A job whose dependencies are met stands where it was submitted, an array's children where their parent was, by index.
+//! The order follows from the rows alone, the same after a restart.
 
-use crate::change::JobHot;
 use crate::ids::JobId;
+use crate::job::{Job, Part};
 use crate::queue::front::SHOWN;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use std::collections::BTreeMap;
 
-/// Jobs of a queue.
+/// Jobs of a queue. A run of an array's children that wait in the same way is one entry.
 #[derive(Debug, Default)]
 pub(crate) struct Fifo {
-    jobs: BTreeMap<Place, Key>,
+    entries: BTreeMap<Place, Entry>,
+    /// Jobs in all entries.
+    len: usize,
 }
 
-/// Where a job stands: it never ran, and its row id.
-type Place = (bool, JobId);
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    never_ran: bool,
+    /// The job, or its parent.
+    of: JobId,
+    /// A child's index.
+    index: u32,
+}
 
-fn place(job: &JobHot) -> Place {
-    (job.attempts == 0, job.id)
+/// Who stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The job; of a run of children the parent.
+    pub key: Key,
+    /// The first child of a run.
+    pub first: u32,
+    /// 0: the job itself; else so many children.
+    pub children: u32,
+}
+
+impl Entry {
+    /// A job that stands by itself.
+    pub(crate) fn job(key: Key) -> Self {
+        Self { key, first: 0, children: 0 }
+    }
+
+    fn jobs(&self) -> usize {
+        self.children.max(1) as usize
+    }
+}
+
+/// The place of a job.
+pub(crate) fn place(jobs: &Slab<Job>, key: Key) -> Place {
+    let job = &jobs[key];
+    let (of, index) = match job.part {
+        Part::Child(parent, index) => (jobs[parent].hot.id, index),
+        Part::Whole | Part::Array => (job.hot.id, 0),
+    };
+    Place { never_ran: job.hot.attempts == 0, of, index }
+}
+
+/// The place of a run of children that begins with this one.
+pub(crate) fn place_of_run(parent: JobId, first: u32) -> Place {
+    Place { never_ran: true, of: parent, index: first }
 }
 
 impl Fifo {
-    /// Lines a job up. Answers with the number of those before it, [`SHOWN`] for that many or more.
-    pub(crate) fn insert(&mut self, job: &JobHot, key: Key) -> usize {
-        let place = place(job);
-        self.jobs.insert(place, key);
+    /// Lines up. Answers with the number of jobs before, [`SHOWN`] for that many or more.
+    pub(crate) fn insert(&mut self, place: Place, entry: Entry) -> usize {
+        self.len += entry.jobs();
+        if let Some(old) = self.entries.insert(place, entry) {
+            self.len -= old.jobs();
+        }
         self.before(place)
     }
 
-    /// Takes a job out wherever it stands; answers as [`Self::insert`] would have. Nothing: it does not wait here.
-    pub(crate) fn remove(&mut self, job: &JobHot) -> Option<usize> {
-        let place = place(job);
-        self.jobs.contains_key(&place).then(|| {
-            let before = self.before(place);
-            self.jobs.remove(&place);
-            before
-        })
+    /// Takes out whatever stands there; answers as [`Self::insert`] would have. Nothing: nobody stands there.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<usize> {
+        let entry = *self.entries.get(&place)?;
+        let before = self.before(place);
+        self.entries.remove(&place);
+        self.len -= entry.jobs();
+        Some(before)
     }
 
     /// How many stand before a place, counted no further than a snapshot shows.
     fn before(&self, place: Place) -> usize {
-        if self.jobs.len() > SHOWN && self.jobs.last_key_value().is_some_and(|(last, _)| *last == place) {
-            return SHOWN;
+        if self.len > SHOWN + 1 && self.entries.last_key_value().is_some_and(|(last, _)| *last == place) {
+            let behind = self.entries.last_key_value().map_or(0, |(_, entry)| entry.jobs());
+            return (self.len - behind).min(SHOWN);
         }
-        self.jobs.keys().take(SHOWN).take_while(|other| **other < place).count()
+        let mut before = 0;
+        for (_, entry) in self.entries.range(..place) {
+            before += entry.jobs();
+            if before >= SHOWN {
+                return SHOWN;
+            }
+        }
+        before
     }
 
-    /// The job that is looked at next.
-    pub(crate) fn head(&self) -> Option<Key> {
-        self.jobs.first_key_value().map(|(_, key)| *key)
+    /// Who is looked at next.
+    pub(crate) fn head(&self) -> Option<Entry> {
+        self.entries.first_key_value().map(|(_, entry)| *entry)
     }
 
+    /// Jobs that wait.
     pub(crate) fn len(&self) -> usize {
-        self.jobs.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.entries.is_empty()
     }
 
     /// In order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Key> + '_ {
-        self.jobs.values().copied()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.entries.values().copied()
     }
 
-    /// Whether this job waits here.
-    pub(crate) fn holds(&self, job: &JobHot, key: Key) -> bool {
-        self.jobs.get(&place(job)) == Some(&key)
+    /// Who stands there.
+    pub(crate) fn at(&self, place: Place) -> Option<Entry> {
+        self.entries.get(&place).copied()
     }
 }

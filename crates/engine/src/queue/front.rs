@@ -4,8 +4,9 @@
 //! Never here: the order.
 
 use crate::engine::Engine;
-use crate::ids::{JobUuid, QueueId};
+use crate::ids::{JobRef, QueueId};
 use crate::input::Now;
+use crate::queue::fifo::Entry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub const SHOWN: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The first waiting jobs in order, and since when each has had its place at the latest, wall milliseconds.
-    pub front: Vec<(JobUuid, i64)>,
+    pub front: Vec<(JobRef, i64)>,
     /// vCPUs of its placed jobs, in thousandths.
     pub used_milli: u64,
     /// The same by share identifier, every one that has an open job; absent where no policy divides the queue.
@@ -55,10 +56,18 @@ impl Engine {
         }
     }
 
+    /// Who stands at an entry.
+    fn named(&self, entry: Entry) -> impl Iterator<Item = JobRef> {
+        let job = self.state.jobs[entry.key].named();
+        let children = entry.first..entry.first + entry.children;
+        let alone = (entry.children == 0).then_some(job);
+        alone.into_iter().chain(children.map(move |index| JobRef { index: Some(index), ..job }))
+    }
+
     /// How a queue stands; none when there is no such queue. Costs what is placed and shown, whatever waits behind.
     pub fn snapshot(&self, id: QueueId) -> Option<Snapshot> {
         let queue = self.state.queues.get(&id)?;
-        let jobs = queue.waiting.iter().map(|key| self.state.jobs[key].uuid);
+        let jobs = queue.waiting.iter().flat_map(|entry| self.named(entry));
         let front = jobs.zip(queue.front.since_ms.iter().copied()).collect();
         let mut shares: BTreeMap<Arc<str>, u64> = queue.shares.keys().map(|s| (s.clone(), 0)).collect();
         let mut used_milli = 0;

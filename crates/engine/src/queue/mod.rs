@@ -4,11 +4,10 @@ pub(crate) mod fifo;
 pub mod front;
 pub(crate) mod limit;
 
-use crate::change::JobHot;
 use crate::job::Job;
 use crate::resource::JobQueue;
 use crate::slab::Key;
-use fifo::Fifo;
+use fifo::{Entry, Fifo, Place};
 use front::Front;
 use limit::Blocked;
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ pub(crate) struct Queue {
     pub row: JobQueue,
     /// RUNNABLE jobs in the order in which they are looked at.
     pub waiting: Fifo,
-    /// PENDING jobs.
+    /// PENDING jobs; of arrays those of whose children some wait without a row of their own.
     pub pending: Fifo,
     /// Jobs of it that have not ended.
     pub open: usize,
@@ -71,17 +70,17 @@ impl Queue {
         }
     }
 
-    /// Lines a job up. True when it is the head now.
-    pub(crate) fn line_up(&mut self, job: &JobHot, key: Key) -> bool {
-        let place = self.waiting.insert(job, key);
-        self.front.moved(place);
-        place == 0
+    /// Lines a job or a run of children up. True when it is the head now.
+    pub(crate) fn line_up(&mut self, place: Place, entry: Entry) -> bool {
+        let before = self.waiting.insert(place, entry);
+        self.front.moved(before);
+        before == 0
     }
 
-    /// Takes a waiting job out. True when it was the head.
-    pub(crate) fn take_out(&mut self, job: &JobHot) -> bool {
-        let Some(place) = self.waiting.remove(job) else { return false };
-        self.front.moved(place);
-        place == 0
+    /// Takes out who waits there. True when it was the head.
+    pub(crate) fn take_out(&mut self, place: Place) -> bool {
+        let Some(before) = self.waiting.remove(place) else { return false };
+        self.front.moved(before);
+        before == 0
     }
 }

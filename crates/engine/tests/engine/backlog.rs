@@ -41,6 +41,7 @@ fn engine() -> Engine {
 
 fn submission(number: u128) -> Box<Submission> {
     Box::new(Submission {
+        array: None,
         uuid: JobUuid((number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes()),
         name: "j".into(),
         queue: QueueId(1),

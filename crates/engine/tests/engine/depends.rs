@@ -134,11 +134,11 @@ fn what_the_caller_saw_too_early_is_stale() {
     w.submit("q 1");
     let uuid = w.store.jobs[&batchyard_engine::JobId(1)].0.uuid;
     w.exits(1, 0);
-    let after = |found| vec![Dependency { job: uuid, found }];
+    let after = |found| vec![Dependency { job: uuid.into(), each: None, found }];
     let job = Submission { depends_on: after(Found::Open), ..w.job("q 1") };
     assert_eq!(w.send(Command::Submit(Box::new(job))), Reply::Stale);
     assert!(w.silent());
-    let unknown = vec![Dependency { job: JobUuid([9; 16]), found: Found::Succeeded }];
+    let unknown = vec![Dependency { job: JobUuid([9; 16]).into(), each: None, found: Found::Succeeded }];
     let job = Submission { depends_on: unknown, ..w.job("q 1") };
     assert!(matches!(w.send(Command::Submit(Box::new(job))), Reply::Job(_)));
     assert_eq!(w.placed(), "2@h1");
@@ -150,7 +150,7 @@ fn within_one_batch() {
     let mut w = world();
     w.submit("q 1");
     let first = w.store.jobs[&batchyard_engine::JobId(1)].0.uuid;
-    let twice = vec![Dependency { job: first, found: Found::Open }; 2];
+    let twice = vec![Dependency { job: first.into(), each: None, found: Found::Open }; 2];
     let job = Submission { depends_on: twice, ..w.job("q 1") };
     let exit = w.exit(batchyard_engine::input::Why::Exit, Some(0));
     let report = batchyard_engine::Report::Exited { task: w.task(1), exit };

@@ -24,7 +24,7 @@ fn submission_and_placement_are_one_batch() {
     );
     assert_eq!(w.asked(), "Start 1.1@h1");
     let [Effect::Start(start)] = w.effects.as_slice() else { panic!("{:?}", w.effects) };
-    assert_eq!((start.task, start.uuid, start.job), (attempt.task, row.uuid, hot.id));
+    assert_eq!((start.task, start.name, start.job), (attempt.task, row.uuid.into(), hot.id));
 }
 
 /// Spec jobs §1.1, §1.2, §1.3: startedAt, stoppedAt, and a success that has a statusReason, too.
@@ -123,7 +123,7 @@ fn no_start_or_stop_of_what_is_over() {
     let uuid = job.uuid;
     w.engine.handle(Input::Command(Command::Submit(Box::new(job))), w.now);
     w.engine.schedule(w.now);
-    let terminate = Command::Terminate(StopRequest { job: uuid, reason: "enough".into() });
+    let terminate = Command::Terminate(StopRequest { job: uuid.into(), reason: "enough".into() });
     w.engine.handle(Input::Command(terminate), w.now);
     w.engine.handle(Input::Report(Report::HostLeft(batchyard_engine::HostId(1))), w.now);
     w.step();

@@ -1,5 +1,6 @@
 //! The engine from outside: scenarios that name the section of the spec they follow, and a seeded simulation.
 
+mod arrays;
 mod backlog;
 mod common;
 mod depends;

@@ -243,7 +243,7 @@ fn refused_submissions() {
     assert_eq!(w.send(submit(&|job| job.queue = QueueId(9))), Reply::Stale);
     w.submit("q 1");
     let uuid = w.stop_request(1, "").job;
-    assert_eq!(w.send(submit(&|job| job.uuid = uuid)), Reply::Stale, "an id that is taken");
+    assert_eq!(w.send(submit(&|job| job.uuid = uuid.uuid)), Reply::Stale, "an id that is taken");
     assert_eq!(w.send(submit(&|job| job.definition = DefinitionId(9))), Reply::Stale);
     w.done(Command::DeregisterJobDefinition(DefinitionId(1)));
     let (kind, text) = refusal(&mut w, submit(&|_| ()));

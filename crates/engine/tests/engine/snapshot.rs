@@ -4,13 +4,13 @@ use crate::common::World;
 use crate::policies::policy;
 use batchyard_engine::input::{Command, Submission};
 use batchyard_engine::resource::PolicyKind;
-use batchyard_engine::{JobId, PolicyId, QueueId, Reply};
+use batchyard_engine::{JobId, JobRef, PolicyId, QueueId, Reply};
 
 /// `2@1000 3@2000`: who stands in which place, and since which second of the world.
 fn front(w: &World) -> String {
     let snapshot = w.engine.snapshot(QueueId(1)).expect("a queue");
     let job = |uuid| w.store.jobs.iter().find(|(_, (row, _))| row.uuid == uuid).map_or(0, |(id, _)| id.0);
-    let place = |(uuid, since): &(_, i64)| format!("{}@{}", job(*uuid), (since - 1_000_000) / 1000);
+    let place = |(name, since): &(JobRef, i64)| format!("{}@{}", job(name.uuid), (since - 1_000_000) / 1000);
     snapshot.front.iter().map(place).collect::<Vec<_>>().join(" ")
 }
 

@@ -85,7 +85,7 @@ fn what_is_over_or_unknown_is_left_alone() {
     assert!(w.silent());
     w.terminate(1, "x");
     assert!(w.silent());
-    let nobody = StopRequest { job: JobUuid([99; 16]), reason: "x".into() };
+    let nobody = StopRequest { job: JobUuid([99; 16]).into(), reason: "x".into() };
     assert_eq!(w.send(Command::Terminate(nobody)), Reply::Done);
     assert!(w.silent());
 }

@@ -154,7 +154,7 @@ fn find(r: &Reader, resource: &ArnResource) -> Result<Option<Tagged>, StoreError
             (TagOwner::SchedulingPolicy, r.scheduling_policy(name)?.map(|row| (row.id.0, row.body)))
         }
         ArnResource::Job(JobId { uuid, .. }) => {
-            let job = r.job(JobUuid(uuid.as_u128().to_be_bytes()))?;
+            let job = r.job(JobUuid(uuid.as_u128().to_be_bytes()).into())?;
             (TagOwner::Job, job.map(|job| (job.hot.id.0, job.body.into())))
         }
         // Of these kinds nothing can be here yet.

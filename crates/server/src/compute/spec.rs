@@ -25,6 +25,8 @@ pub struct TaskSpec {
     pub platform: Platform,
     /// Region that this installation answers for; Fargate tasks see it as `AWS_REGION`.
     pub region: String,
+    /// Children of the array that it is a child of.
+    pub array_size: Option<u32>,
     /// vCPUs in thousandths.
     pub vcpus_milli: u32,
     /// Memory limit, MiB.

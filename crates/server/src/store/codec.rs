@@ -2,10 +2,10 @@
 //!
 //! Never here: whole rows.
 
-use batchyard_engine::JobUuid;
-use batchyard_engine::change::{ContainerResult, JobFacts};
+use batchyard_engine::change::{ArrayFacts, ChildState, ContainerResult, JobFacts, Unplaced};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{LimitCause, Needs, Platform, PolicyKind, State, Status, TimeLimit};
+use batchyard_engine::{JobRef, JobStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,13 +97,27 @@ struct Facts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "is_zero")]
-    priority: i32,
+    priority: i16,
     /// Public ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    depends_on: Vec<uuid::Uuid>,
+    depends_on: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    array: Option<Array>,
 }
 
-fn is_zero(number: &i32) -> bool {
+/// What makes a job an array.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Array {
+    size: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sequential: bool,
+    /// Public ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    each_on: Vec<String>,
+}
+
+fn is_zero(number: &i16) -> bool {
     *number == 0
 }
 
@@ -119,7 +133,12 @@ struct Rule {
     on_exit_code: Option<Arc<str>>,
 }
 
-pub fn facts_text(facts: &JobFacts, depends_on: &[JobUuid]) -> String {
+pub fn facts_text(facts: &JobFacts, depends_on: &[JobRef], given: Option<&ArrayFacts>) -> String {
+    let array = |array: &ArrayFacts| Array {
+        size: array.size,
+        sequential: array.sequential,
+        each_on: array.each_on.iter().map(ToString::to_string).collect(),
+    };
     let rule = |r: &RetryRule| Rule {
         retry: r.retry,
         on_status_reason: r.on_status_reason.clone(),
@@ -136,12 +155,16 @@ pub fn facts_text(facts: &JobFacts, depends_on: &[JobUuid]) -> String {
         timeout_seconds: facts.timeout_s,
         share: facts.share.clone(),
         priority: facts.priority,
-        depends_on: depends_on.iter().map(|job| uuid::Uuid::from_bytes(job.0)).collect(),
+        depends_on: depends_on.iter().map(ToString::to_string).collect(),
+        array: given.map(array),
     };
     serde_json::to_string(&facts).expect("plain struct")
 }
 
-pub fn facts(text: &str) -> Result<(JobFacts, Arc<[JobUuid]>), String> {
+/// What `job_body.facts` holds: what decides, whom all of it waits for, what makes it an array.
+pub type StoredFacts = (JobFacts, Arc<[JobRef]>, Option<ArrayFacts>);
+
+pub fn facts(text: &str) -> Result<StoredFacts, String> {
     let f: Facts = serde_json::from_str(text).map_err(|e| e.to_string())?;
     let rule = |r: Rule| RetryRule {
         retry: r.retry,
@@ -149,7 +172,9 @@ pub fn facts(text: &str) -> Result<(JobFacts, Arc<[JobUuid]>), String> {
         on_reason: r.on_reason,
         on_exit_code: r.on_exit_code,
     };
-    let depends_on = f.depends_on.iter().map(|job| JobUuid(*job.as_bytes())).collect();
+    let named = |id: &String| id.parse().map_err(|()| format!("{id:?} is no job's id"));
+    let depends_on = f.depends_on.iter().map(named).collect::<Result<_, _>>()?;
+    let array = f.array.map(array).transpose()?;
     let facts = JobFacts {
         platform: platform(f.platform).ok_or_else(|| format!("platform {}", f.platform))?,
         needs: Needs { vcpus_milli: f.vcpus_milli, memory_mib: f.memory_mib, gpus: f.gpus },
@@ -158,7 +183,68 @@ pub fn facts(text: &str) -> Result<(JobFacts, Arc<[JobUuid]>), String> {
         share: f.share,
         priority: f.priority,
     };
-    Ok((facts, depends_on))
+    Ok((facts, depends_on, array))
+}
+
+fn array(array: Array) -> Result<ArrayFacts, String> {
+    let named = |id: &String| id.parse().map_err(|()| format!("{id:?} is no job's id"));
+    let each_on = array.each_on.iter().map(named).collect::<Result<_, _>>()?;
+    Ok(ArrayFacts { size: array.size, sequential: array.sequential, each_on })
+}
+
+/// A run of `array_segment.runs`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    first: u32,
+    last: u32,
+    status: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cancelled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    terminated: bool,
+}
+
+/// First, last, and what the children between them are.
+pub type ChildRun = (u32, u32, ChildState);
+
+pub fn runs_text(runs: &[ChildRun]) -> String {
+    let run = |(first, last, state): &ChildRun| {
+        let ended = if let ChildState::Unplaced(ended) = state { Some(ended) } else { None };
+        Run {
+            first: *first,
+            last: *last,
+            status: state.status().map_or(-1, |status| status as i64),
+            reason: ended.map(|ended| ended.reason.clone()),
+            stopped_ms: ended.map(|ended| ended.stopped_ms),
+            cancelled: ended.is_some_and(|ended| ended.cancelled),
+            terminated: ended.is_some_and(|ended| ended.terminated),
+        }
+    };
+    serde_json::to_string(&runs.iter().map(run).collect::<Vec<_>>()).expect("plain structs")
+}
+
+pub fn runs(text: &str) -> Result<Vec<ChildRun>, String> {
+    let runs: Vec<Run> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let run = |run: Run| {
+        let state = match JobStatus::from_number(run.status) {
+            Some(JobStatus::Pending) => ChildState::Pending,
+            Some(JobStatus::Runnable) => ChildState::Runnable,
+            Some(JobStatus::Failed) => ChildState::Unplaced(Arc::new(Unplaced {
+                reason: run.reason.unwrap_or_default(),
+                stopped_ms: run.stopped_ms.unwrap_or_default(),
+                cancelled: run.cancelled,
+                terminated: run.terminated,
+            })),
+            _ => return Err(format!("children {} to {} are {}", run.first, run.last, run.status)),
+        };
+        Ok((run.first, run.last, state))
+    };
+    runs.into_iter().map(run).collect()
 }
 
 /// One element of `attempt.containers`.

@@ -6,8 +6,8 @@ use super::StoreError;
 use super::read::Reader;
 use super::restore::{attempt, hot};
 use batchyard_engine::JobStatus;
-use batchyard_engine::change::{AttemptRow, JobHot};
-use batchyard_engine::ids::{JobUuid, QueueId};
+use batchyard_engine::change::{ArraySummary, AttemptRow, JobHot};
+use batchyard_engine::ids::{JobRef, JobUuid, QueueId};
 use rusqlite::{Params, Row, params};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct JobSummaryRecord {
     /// How it stands.
     pub hot: JobHot,
     /// Public id.
-    pub uuid: JobUuid,
+    pub named: JobRef,
     /// `jobName`.
     pub name: Arc<str>,
     /// `createdAt`.
@@ -29,6 +29,10 @@ pub struct JobSummaryRecord {
     pub share: Option<Arc<str>>,
     /// The newest attempt's containers, when it has ended.
     pub last_attempt: Option<AttemptRow>,
+    /// It is the parent of an array.
+    pub is_array: bool,
+    /// How the children of an array stand.
+    pub array: Option<ArraySummary>,
 }
 
 /// One page of a queue's jobs.
@@ -95,33 +99,30 @@ const SELECT: &str = "SELECT job.*, d.name AS d_name, d.revision AS d_revision F
 
 pub(super) const BY_ID: &str = "job.id = ?1";
 pub(super) const BY_STATUS: &str =
-    "job.queue = ?1 AND job.status = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
+    "job.queue = ?1 AND job.parent IS NULL AND job.status = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
 /// The rest of one name.
-pub(super) const OF_NAME: &str =
-    "job.queue = ?1 AND job.name COLLATE NOCASE = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
+pub(super) const OF_NAME: &str = "job.queue = ?1 AND job.parent IS NULL AND job.name COLLATE NOCASE = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
 /// Names from one on, up to a bound.
 pub(super) const FROM_NAME: &str =
-    "job.queue = ?1 AND job.name COLLATE NOCASE >= ?2 AND job.name COLLATE NOCASE < ?3
+    "job.queue = ?1 AND job.parent IS NULL AND job.name COLLATE NOCASE >= ?2 AND job.name COLLATE NOCASE < ?3
     ORDER BY job.name COLLATE NOCASE, job.id DESC LIMIT ?4";
 /// Names after one, up to a bound.
 pub(super) const AFTER_NAME: &str =
-    "job.queue = ?1 AND job.name COLLATE NOCASE > ?2 AND job.name COLLATE NOCASE < ?3
+    "job.queue = ?1 AND job.parent IS NULL AND job.name COLLATE NOCASE > ?2 AND job.name COLLATE NOCASE < ?3
     ORDER BY job.name COLLATE NOCASE, job.id DESC LIMIT ?4";
 /// Of one millisecond the tie is broken by id; only its jobs are read without being shown.
 pub(super) const BY_CREATION: &str =
-    "job.queue = ?1 AND job.created_ms >= ?2 AND job.created_ms <= ?3 AND (job.created_ms < ?3 OR job.id < ?4)
+    "job.queue = ?1 AND job.parent IS NULL AND job.created_ms >= ?2 AND job.created_ms <= ?3 AND (job.created_ms < ?3 OR job.id < ?4)
     ORDER BY job.created_ms DESC, job.id DESC LIMIT ?5";
 pub(super) const BY_SHARE: &str =
-    "job.queue = ?1 AND job.share_identifier = ?2 AND job.status = ?3 AND job.id < ?4
+    "job.queue = ?1 AND job.parent IS NULL AND job.share_identifier = ?2 AND job.status = ?3 AND job.id < ?4
     ORDER BY job.id DESC LIMIT ?5";
-pub(super) const BY_DEFINITION: &str =
-    "job.queue = ?1 AND job.definition = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
+pub(super) const BY_DEFINITION: &str = "job.queue = ?1 AND job.parent IS NULL AND job.definition = ?2 AND job.id < ?3 ORDER BY job.id DESC LIMIT ?4";
 
 /// The newest job of one definition, of one share in one state.
 pub(super) const NEWEST_OF_DEFINITION: &str =
-    "SELECT max(id) FROM job WHERE queue = ?1 AND definition = ?2 AND id < ?3";
-pub(super) const NEWEST_OF_SHARE: &str =
-    "SELECT max(id) FROM job WHERE queue = ?1 AND share_identifier = ?2 AND status = ?3 AND id < ?4";
+    "SELECT max(id) FROM job WHERE queue = ?1 AND parent IS NULL AND definition = ?2 AND id < ?3";
+pub(super) const NEWEST_OF_SHARE: &str = "SELECT max(id) FROM job WHERE queue = ?1 AND parent IS NULL AND share_identifier = ?2 AND status = ?3 AND id < ?4";
 
 impl Reader {
     /// One page of a queue's jobs.
@@ -149,14 +150,26 @@ impl Reader {
                 self.newest_of(&states, before, limit, head)?
             }
         };
-        for job in jobs.iter_mut().filter(|j| j.hot.attempts > 0) {
-            let sql = "SELECT * FROM attempt WHERE job = ?1 AND attempt = ?2";
-            job.last_attempt = self.rows(sql, params![job.hot.id.0, job.hot.attempts], attempt)?.pop();
+        self.add_last_attempts(&mut jobs)?;
+        for job in jobs.iter_mut().filter(|job| job.is_array) {
+            job.array = self.array_summary(job.hot.id)?;
         }
         Ok(jobs)
     }
 
-    fn listed(&self, condition: &str, params: impl Params) -> Result<Vec<JobSummaryRecord>, StoreError> {
+    pub(super) fn add_last_attempts(&self, jobs: &mut [JobSummaryRecord]) -> Result<(), StoreError> {
+        for job in jobs.iter_mut().filter(|j| j.hot.attempts > 0) {
+            let sql = "SELECT * FROM attempt WHERE job = ?1 AND attempt = ?2";
+            job.last_attempt = self.rows(sql, params![job.hot.id.0, job.hot.attempts], attempt)?.pop();
+        }
+        Ok(())
+    }
+
+    pub(super) fn listed(
+        &self,
+        condition: &str,
+        params: impl Params,
+    ) -> Result<Vec<JobSummaryRecord>, StoreError> {
         self.rows(&sql(condition), params, summary)
     }
 
@@ -264,7 +277,9 @@ pub(super) fn sql(condition: &str) -> String {
 fn summary(row: &Row<'_>) -> Result<JobSummaryRecord, StoreError> {
     Ok(JobSummaryRecord {
         hot: hot(row)?,
-        uuid: JobUuid(row.get("uuid")?),
+        named: JobRef { uuid: JobUuid(row.get("uuid")?), index: row.get("child_index")? },
+        is_array: row.get::<_, i64>("kind")? == 1,
+        array: None,
         name: row.get("name")?,
         created_ms: row.get("created_ms")?,
         definition: (row.get("d_name")?, row.get("d_revision")?),

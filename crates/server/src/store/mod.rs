@@ -6,6 +6,7 @@
 
 mod beside;
 mod checkpoint;
+mod children;
 mod codec;
 mod definitions;
 mod listing;

@@ -6,8 +6,8 @@ use super::StoreError;
 use super::beside::{TagOwner, tags_of};
 use super::restore::{attempt, compute_environment, hot, job_queue, must, scheduling_policy};
 use batchyard_engine::JobStatus;
-use batchyard_engine::change::{AttemptRow, JobHot};
-use batchyard_engine::ids::{ComputeEnvironmentId, JobId, JobUuid, QueueId};
+use batchyard_engine::change::{ArraySummary, AttemptRow, JobHot};
+use batchyard_engine::ids::{ComputeEnvironmentId, JobId, JobRef, JobUuid, QueueId};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Params, Row, params};
 use std::collections::BTreeMap;
@@ -24,7 +24,9 @@ pub struct JobRecord {
     /// How it stands.
     pub hot: JobHot,
     /// Public id.
-    pub uuid: JobUuid,
+    pub named: JobRef,
+    /// How the children of an array stand.
+    pub array: Option<ArraySummary>,
     /// Its queue, perhaps gone.
     pub queue: QueueId,
     /// `jobName`.
@@ -162,18 +164,24 @@ impl Reader {
     }
 
     /// A job with its attempts.
-    pub fn job(&self, uuid: JobUuid) -> Result<Option<JobRecord>, StoreError> {
-        self.job_where("job.uuid = ?1", params![&uuid.0[..]])
+    pub fn job(&self, job: JobRef) -> Result<Option<JobRecord>, StoreError> {
+        match job.index {
+            None => self.job_where("job.uuid = ?1 AND job.parent IS NULL", params![&job.uuid.0[..]]),
+            Some(index) => self.child(job.uuid, index),
+        }
     }
 
     /// How a job stands.
-    pub fn job_status(&self, uuid: JobUuid) -> Result<Option<JobStatus>, StoreError> {
+    pub fn job_status(&self, job: JobRef) -> Result<Option<JobStatus>, StoreError> {
+        if job.index.is_some() {
+            return Ok(self.job(job)?.map(|record| record.hot.status));
+        }
         let status = |row: &Row<'_>| {
             let id = row.get(0)?;
             must("job", id, "status", JobStatus::from_number(row.get(1)?))
         };
-        let sql = "SELECT id, status FROM job WHERE uuid = ?1";
-        Ok(self.rows(sql, params![&uuid.0[..]], status)?.pop())
+        let sql = "SELECT id, status FROM job WHERE uuid = ?1 AND parent IS NULL";
+        Ok(self.rows(sql, params![&job.uuid.0[..]], status)?.pop())
     }
 
     /// A job with its attempts, by row id.
@@ -181,14 +189,19 @@ impl Reader {
         self.job_where("job.id = ?1", params![id.0])
     }
 
-    fn job_where(&self, condition: &str, params: impl Params) -> Result<Option<JobRecord>, StoreError> {
+    pub(super) fn job_where(
+        &self,
+        condition: &str,
+        params: impl Params,
+    ) -> Result<Option<JobRecord>, StoreError> {
         let sql = format!(
             "SELECT job.*, job_body.body AS text FROM job JOIN job_body ON job_body.id = job.body WHERE {condition}"
         );
-        let read = |row: &Row<'_>| {
+        let read = |row: &Row<'_>| -> Result<_, StoreError> {
             Ok(JobRecord {
                 hot: hot(row)?,
-                uuid: JobUuid(row.get("uuid")?),
+                named: JobRef { uuid: JobUuid(row.get("uuid")?), index: row.get("child_index")? },
+                array: None,
                 queue: QueueId(row.get("queue")?),
                 name: row.get("name")?,
                 created_ms: row.get("created_ms")?,
@@ -196,7 +209,11 @@ impl Reader {
                 attempts: Vec::new(),
             })
         };
-        let Some(mut job) = self.rows(&sql, params, read)?.pop() else { return Ok(None) };
+        let with_kind = |row: &Row<'_>| Ok((read(row)?, row.get::<_, i64>("kind")? == 1));
+        let Some((mut job, is_array)) = self.rows(&sql, params, with_kind)?.pop() else { return Ok(None) };
+        if is_array {
+            job.array = self.array_summary(job.hot.id)?;
+        }
         if job.hot.attempts > 0 {
             let sql = "SELECT * FROM attempt WHERE job = ?1 ORDER BY attempt";
             job.attempts = self.rows(sql, [job.hot.id.0], attempt)?;

@@ -1,14 +1,16 @@
 //! Reading the open rows that the engine is built from. Never here: anything that has ended.
 
-use super::codec::{DELETED, containers, facts, platform, policy, state, status, time_limits};
+use super::codec::{
+    ChildRun, DELETED, containers, facts, platform, policy, runs, state, status, time_limits,
+};
 use super::{StoreError, Writer};
 use batchyard_engine::JobStatus;
-use batchyard_engine::change::{AttemptRow, JobHot};
+use batchyard_engine::change::{AttemptRow, ChildRow, JobHot};
 use batchyard_engine::ids::{
     ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
 };
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
-use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
+use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenArray, OpenJob, OpenRows};
 use rusqlite::{Connection, Row};
 use std::sync::Arc;
 
@@ -29,6 +31,12 @@ impl Writer {
                 jobs.extend(open_jobs(c, queue.id, number)?);
             }
         }
+        let parents: Vec<OpenJob> = jobs.iter().filter(|job| job.array.is_some()).cloned().collect();
+        let mut arrays = Vec::new();
+        for parent in &parents {
+            jobs.extend(open_children(c, parent)?);
+            arrays.push(open_array(c, parent.id())?);
+        }
         jobs.sort_by_key(OpenJob::id);
         for job in jobs.iter().filter(|j| j.hot.status.is_placed()) {
             attempts.extend(open_attempts(c, job.id())?);
@@ -39,6 +47,7 @@ impl Writer {
             scheduling_policies,
             job_definitions,
             jobs,
+            arrays,
             attempts,
             last_ids: LastIds {
                 compute_environment: last_id(c, "compute_environment")?,
@@ -134,18 +143,55 @@ fn definition(row: &Row<'_>) -> Result<DefinitionFacts, StoreError> {
 
 fn open_jobs(c: &Connection, queue: QueueId, number: i64) -> Result<Vec<OpenJob>, StoreError> {
     let sql = "SELECT job.*, job_body.facts FROM job JOIN job_body ON job_body.id = job.body
-               WHERE queue = ?1 AND status = ?2 ORDER BY job.id";
+               WHERE queue = ?1 AND status = ?2 AND parent IS NULL ORDER BY job.id";
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query([queue.0, number])?;
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         let hot = hot(row)?;
         let read = facts(&row.get::<_, String>("facts")?);
-        let (facts, depends_on) =
+        let (facts, depends_on, array) =
             read.map_err(|what| StoreError::Row { table: "job_body", id: hot.id.0, what })?;
-        out.push(OpenJob { hot, uuid: JobUuid(row.get("uuid")?), queue, depends_on, facts });
+        let uuid = JobUuid(row.get("uuid")?);
+        out.push(OpenJob { hot, uuid, child: None, array, queue, depends_on, facts });
     }
     Ok(out)
+}
+
+/// The children of an array that have a row of their own and have not ended.
+fn open_children(c: &Connection, parent: &OpenJob) -> Result<Vec<OpenJob>, StoreError> {
+    let sql = "SELECT * FROM job WHERE parent = ?1 AND status < 5";
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query([parent.id().0])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let child = Some(ChildRow { parent: parent.id(), index: row.get("child_index")? });
+        let (hot, depends_on) = (hot(row)?, Arc::from([]));
+        out.push(OpenJob { hot, child, array: None, depends_on, ..parent.clone() });
+    }
+    Ok(out)
+}
+
+fn open_array(c: &Connection, job: JobId) -> Result<OpenArray, StoreError> {
+    let segment = |row: &Row<'_>| segment_runs(job.0, &row.get::<_, String>(0)?);
+    let mut array = OpenArray { job, runs: Vec::new(), ended: Vec::new() };
+    let mut statement = c.prepare_cached("SELECT runs FROM array_segment WHERE job = ?1 ORDER BY segment")?;
+    let mut rows = statement.query([job.0])?;
+    while let Some(row) = rows.next()? {
+        array.runs.extend(segment(row)?);
+    }
+    let mut statement =
+        c.prepare_cached("SELECT child_index, status FROM job WHERE parent = ?1 AND status >= 5")?;
+    let mut rows = statement.query([job.0])?;
+    while let Some(row) = rows.next()? {
+        array.ended.push((row.get(0)?, row.get::<_, i64>(1)? == JobStatus::Succeeded as i64));
+    }
+    Ok(array)
+}
+
+/// The runs of a segment's row.
+pub(super) fn segment_runs(job: i64, text: &str) -> Result<Vec<ChildRun>, StoreError> {
+    runs(text).map_err(|what| StoreError::Row { table: "array_segment", id: job, what })
 }
 
 pub(super) fn hot(row: &Row<'_>) -> Result<JobHot, StoreError> {

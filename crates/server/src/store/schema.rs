@@ -6,13 +6,13 @@ use super::StoreError;
 use rusqlite::Connection;
 
 /// The version that this program writes. A database of a newer one is refused.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Marks the file as ours (`PRAGMA application_id`): "BYRD".
 const APPLICATION_ID: i64 = 0x4259_5244;
 
 /// One script per version, each bringing the version before it forward.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -198,6 +198,44 @@ CREATE INDEX log_stream_by_time ON log_stream (log_group, span, begin_ms, name);
 const V3: &str = "
 -- Of attempts with a network of their own.
 ALTER TABLE attempt ADD COLUMN address TEXT;
+";
+
+const V4: &str = "
+-- A child of an array has its parent's uuid and stands in no listing but its parent's.
+DROP INDEX job_by_uuid;
+DROP INDEX job_by_status;
+DROP INDEX job_by_creation;
+DROP INDEX job_by_name;
+DROP INDEX job_by_definition;
+DROP INDEX job_by_share;
+CREATE UNIQUE INDEX job_by_uuid ON job (uuid) WHERE parent IS NULL;
+CREATE INDEX job_by_status ON job (queue, status) WHERE parent IS NULL;
+CREATE INDEX job_by_creation ON job (queue, created_ms) WHERE parent IS NULL;
+CREATE INDEX job_by_name ON job (queue, name COLLATE NOCASE, id DESC) WHERE parent IS NULL;
+CREATE INDEX job_by_definition ON job (queue, definition) WHERE parent IS NULL;
+CREATE INDEX job_by_share ON job (queue, share_identifier, status)
+    WHERE share_identifier IS NOT NULL AND parent IS NULL;
+CREATE UNIQUE INDEX child_by_index ON job (parent, child_index) WHERE parent IS NOT NULL;
+CREATE INDEX child_by_status ON job (parent, status, child_index) WHERE parent IS NOT NULL;
+
+-- Children without a row of their own, 256 to a row.
+CREATE TABLE array_segment (
+    job INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    runs TEXT NOT NULL,
+    PRIMARY KEY (job, segment)
+) WITHOUT ROWID;
+CREATE TABLE array_summary (
+    job INTEGER PRIMARY KEY,
+    submitted INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    runnable INTEGER NOT NULL,
+    starting INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    succeeded INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+);
 ";
 
 /// Says why a database can't be used: it is another program's, a newer one's, or damaged. Only reads.

@@ -102,7 +102,8 @@ fn job(id: i64) -> JobRow {
         submitter: "arn".into(),
         created_ms: 100 + id,
         facts: facts(),
-        depends_on: [JobUuid([9; 16])].into(),
+        depends_on: [JobUuid([9; 16]).into()].into(),
+        array: None,
         body: "{\"tags\":{}}".into(),
     }
 }
@@ -157,7 +158,7 @@ fn open_rows_come_back_as_they_were_committed() {
     assert_eq!(rows.jobs.iter().map(|j| j.id().0).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(rows.jobs[1].hot, hot(2, JobStatus::Starting));
     assert_eq!(rows.jobs[1].facts, facts());
-    assert_eq!(*rows.jobs[1].depends_on, [JobUuid([9; 16])]);
+    assert_eq!(*rows.jobs[1].depends_on, [JobUuid([9; 16]).into()]);
     assert_eq!(rows.attempts, [attempt(2)]);
     assert_eq!(rows.last_ids.job, 3);
 }
@@ -182,9 +183,9 @@ fn a_job_comes_with_its_attempts() {
     writer
         .commit(&[Change::UpdateJob(hot(4, JobStatus::Failed)), Change::PutAttempt(ended.clone())], &[], &[])
         .unwrap();
-    let record = reader.job(job(4).uuid).unwrap().unwrap();
+    let record = reader.job(job(4).uuid.into()).unwrap().unwrap();
     assert_eq!((record.hot.status, &record.attempts[..]), (JobStatus::Failed, &[ended][..]));
-    assert!(reader.job(JobUuid([77; 16])).unwrap().is_none());
+    assert!(reader.job(JobUuid([77; 16]).into()).unwrap().is_none());
 }
 
 #[test]

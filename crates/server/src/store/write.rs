@@ -5,12 +5,12 @@
 use super::beside::{self, Write, Written};
 use super::checkpoint::Checkpoints;
 use super::codec::{
-    DELETED, containers_text, facts_text, platform_number, policy_number, state_number, status_number,
-    time_limits_text,
+    DELETED, containers_text, facts_text, platform_number, policy_number, runs_text, state_number,
+    status_number, time_limits_text,
 };
 use super::{LogStreamRow, StoreError, logs};
 use crate::crash;
-use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
+use batchyard_engine::change::{AttemptRow, Change, ChildRow, JobHot, JobRow};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use rusqlite::{Connection, Transaction, params};
 
@@ -87,7 +87,30 @@ fn write(t: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
             Ok(())
         }
         Change::InsertJob(row, hot) => insert_job(t, row, hot),
+        Change::InsertChild(row, hot) => insert_child(t, *row, hot),
         Change::UpdateJob(hot) => update_job(t, hot),
+        Change::PutSegment(row) => {
+            let sql = "INSERT OR REPLACE INTO array_segment (job, segment, runs) VALUES (?1, ?2, ?3)";
+            t.prepare_cached(sql)?.execute(params![row.job.0, row.segment, runs_text(&row.runs)])?;
+            Ok(())
+        }
+        Change::PutArraySummary(row) => {
+            let sql = "INSERT OR REPLACE INTO array_summary VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            let [submitted, pending, runnable, starting, running, succeeded, failed] = row.counts;
+            let counts = params![
+                row.job.0,
+                submitted,
+                pending,
+                runnable,
+                starting,
+                running,
+                succeeded,
+                failed,
+                row.updated_ms
+            ];
+            t.prepare_cached(sql)?.execute(counts)?;
+            Ok(())
+        }
         Change::PutAttempt(row) => put_attempt(t, row),
     }
 }
@@ -165,13 +188,13 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
         hot.id.0,
         &*row.account,
         &*row.submitter,
-        facts_text(&row.facts, &row.depends_on),
+        facts_text(&row.facts, &row.depends_on, row.array.as_ref()),
         &*row.body,
     ])?;
     let sql =
         "INSERT INTO job (id, uuid, queue, definition, body, kind, name, status, status_reason, attempts,
                created_ms, started_ms, stopped_ms, cancelled, terminated, share_identifier)
-               VALUES (?1, ?2, ?3, ?4, ?1, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+               VALUES (?1, ?2, ?3, ?4, ?1, ?15, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     t.prepare_cached(sql)?.execute(params![
         hot.id.0,
         &row.uuid.0[..],
@@ -187,6 +210,29 @@ fn insert_job(t: &Transaction<'_>, row: &JobRow, hot: &JobHot) -> Result<(), Sto
         hot.cancelled,
         hot.terminated.as_deref(),
         row.facts.share.as_deref(),
+        i64::from(row.array.is_some()),
+    ])?;
+    Ok(())
+}
+
+/// What it has in common with its array is copied from there.
+fn insert_child(t: &Transaction<'_>, row: ChildRow, hot: &JobHot) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO job (id, uuid, queue, definition, body, kind, parent, child_index, name, status, status_reason,
+               attempts, created_ms, started_ms, stopped_ms, cancelled, terminated, share_identifier)
+               SELECT ?1, uuid, queue, definition, body, 2, ?2, ?3, name, ?4, ?5, ?6, created_ms, ?7, ?8, ?9, ?10,
+               share_identifier FROM job WHERE id = ?2";
+    t.prepare_cached(sql)?.execute(params![
+        hot.id.0,
+        row.parent.0,
+        row.index,
+        hot.status as i64,
+        hot.status_reason.as_deref(),
+        hot.attempts,
+        hot.started_ms,
+        hot.stopped_ms,
+        hot.cancelled,
+        hot.terminated.as_deref(),
     ])?;
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! A store of maps that takes the engine's changes, strictly: a change that a database could not carry out, or that
 //! says nothing new, fails the test.
 
-use batchyard_engine::change::{AttemptRow, Change, JobHot, JobRow};
+use batchyard_engine::change::{
+    ArraySummary, AttemptRow, Change, ChildRow, ChildState, JobHot, JobRow, SEGMENT, SegmentRow,
+};
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
-use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenJob, OpenRows};
+use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenArray, OpenJob, OpenRows};
 use batchyard_engine::{ComputeEnvironmentId, DefinitionId, JobId, JobStatus, PolicyId, QueueId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +17,10 @@ pub struct Store {
     pub definitions: BTreeMap<DefinitionId, JobDefinition>,
     pub jobs: BTreeMap<JobId, (JobRow, JobHot)>,
     pub attempts: BTreeMap<(JobId, u32), AttemptRow>,
+    /// Children that have a row of their own.
+    pub children: BTreeMap<(JobId, u32), JobId>,
+    pub segments: BTreeMap<(JobId, u32), SegmentRow>,
+    pub summaries: BTreeMap<JobId, ArraySummary>,
     last: LastIds,
 }
 
@@ -79,6 +85,29 @@ impl Store {
                     self.last.job = hot.id.0;
                     self.jobs.insert(hot.id, (*row.clone(), hot.clone()));
                 }
+                Change::InsertChild(child, hot) => {
+                    assert!(written.insert(hot.id), "job {} twice in a batch", hot.id.0);
+                    assert!(hot.id.0 > self.last.job, "job {} is older than another", hot.id.0);
+                    self.last.job = hot.id.0;
+                    let (mut row, parent) = self.jobs[&child.parent].clone();
+                    assert!(!parent.status.is_terminal(), "a child of what is over");
+                    (row.array, row.depends_on) = (None, [].into());
+                    self.jobs.insert(hot.id, (row, hot.clone()));
+                    let before = self.children.insert((child.parent, child.index), hot.id);
+                    assert_eq!(before, None, "a child twice");
+                }
+                Change::PutSegment(row) => {
+                    let (first, last) = (row.segment * SEGMENT, row.segment * SEGMENT + SEGMENT - 1);
+                    for (begin, end, state) in &row.runs {
+                        assert!(first <= *begin && begin <= end && *end <= last, "{row:?}");
+                        let told =
+                            matches!(state, ChildState::Own | ChildState::Succeeded | ChildState::Failed);
+                        assert!(!told, "a row of its own tells: {row:?}");
+                    }
+                    let before = self.segments.insert((row.job, row.segment), row.clone());
+                    assert_ne!(before.as_ref(), Some(row), "no change");
+                }
+                Change::PutArraySummary(row) => drop(self.summaries.insert(row.job, *row)),
                 Change::UpdateJob(hot) => {
                     assert!(written.insert(hot.id), "job {} twice in a batch", hot.id.0);
                     let (_, old) = self.jobs.get_mut(&hot.id).expect("a job that is there");
@@ -119,6 +148,8 @@ impl Store {
             hot: hot.clone(),
             uuid: row.uuid,
             queue: row.queue,
+            child: self.child_of(hot.id),
+            array: row.array.clone(),
             depends_on: row.depends_on.clone(),
             facts: row.facts.clone(),
         };
@@ -128,9 +159,54 @@ impl Store {
             scheduling_policies: self.policies.values().cloned().collect(),
             job_definitions: self.definitions.values().map(facts).collect(),
             jobs: self.jobs.values().filter(|(_, hot)| !hot.status.is_terminal()).map(open).collect(),
+            arrays: self.open_arrays(),
             attempts: self.open_attempts().cloned().collect(),
             last_ids: self.last,
         }
+    }
+
+    /// Of which array this is which child.
+    pub fn child_of(&self, job: JobId) -> Option<ChildRow> {
+        let found = self.children.iter().find(|(_, child)| **child == job);
+        found.map(|(&(parent, index), _)| ChildRow { parent, index })
+    }
+
+    fn open_arrays(&self) -> Vec<OpenArray> {
+        let open = self.jobs.values().filter(|(row, hot)| row.array.is_some() && !hot.status.is_terminal());
+        let array = |(_, hot): &(JobRow, JobHot)| {
+            let segments = self.segments.range((hot.id, 0)..=(hot.id, u32::MAX));
+            let own = self.children.range((hot.id, 0)..=(hot.id, u32::MAX));
+            let ended = own.map(|((_, index), child)| (*index, self.jobs[child].1.status));
+            OpenArray {
+                job: hot.id,
+                runs: segments.flat_map(|(_, row)| row.runs.clone()).collect(),
+                ended: ended
+                    .filter(|(_, status)| status.is_terminal())
+                    .map(|(index, status)| (index, status == JobStatus::Succeeded))
+                    .collect(),
+            }
+        };
+        open.map(array).collect()
+    }
+
+    /// How each child of an array stands, as a reader would put it together.
+    pub fn children_of(&self, parent: JobId) -> Vec<(JobStatus, Option<String>)> {
+        let size = self.jobs[&parent].0.array.as_ref().expect("an array").size;
+        let child = |index: u32| {
+            if let Some(own) = self.children.get(&(parent, index)) {
+                let hot = &self.jobs[own].1;
+                return (hot.status, hot.status_reason.as_deref().map(str::to_owned));
+            }
+            let runs = &self.segments[&(parent, index / SEGMENT)].runs;
+            let run = runs.iter().find(|(first, last, _)| (*first..=*last).contains(&index));
+            let (.., state) = run.expect("a child that somebody tells of");
+            let reason = match state {
+                ChildState::Unplaced(ended) => Some(ended.reason.to_string()),
+                _ => None,
+            };
+            (state.status().expect("no row of its own"), reason)
+        };
+        (0..size).map(child).collect()
     }
 
     /// Something is CREATING or UPDATING.

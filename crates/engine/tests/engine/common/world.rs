@@ -130,6 +130,7 @@ impl World {
             definition: DefinitionId(1),
             platform: Platform::Ec2,
             depends_on: Vec::new(),
+            array: None,
             needs: words::needs(needs),
             retry: RetryStrategy::default(),
             timeout_s: None,
@@ -168,7 +169,7 @@ impl World {
                 JobStatus::Failed => Found::Failed,
                 _ => Found::Open,
             };
-            Dependency { job: row.uuid, found }
+            Dependency { job: row.uuid.into(), each: None, found }
         };
         let depends_on = on.iter().map(dependency).collect();
         let job = Submission { depends_on, ..self.job(text) };
@@ -266,7 +267,7 @@ impl World {
     }
 
     pub fn stop_request(&self, job: i64, reason: &str) -> StopRequest {
-        StopRequest { job: self.store.jobs[&JobId(job)].0.uuid, reason: reason.into() }
+        StopRequest { job: self.store.jobs[&JobId(job)].0.uuid.into(), reason: reason.into() }
     }
 
     pub fn cancel(&mut self, job: i64, reason: &str) {

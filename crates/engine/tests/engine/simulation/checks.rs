@@ -4,7 +4,7 @@ use crate::common::store::Store;
 use crate::common::world::World;
 use batchyard_engine::change::{Change, JobRow};
 use batchyard_engine::resource::{Needs, State, Status};
-use batchyard_engine::{AttemptRow, Effect, JobHot, JobStatus};
+use batchyard_engine::{AttemptRow, Effect, JobHot, JobRef, JobStatus};
 use std::collections::BTreeSet;
 
 const BEHIND: &str = "waits behind other jobs of its queue";
@@ -16,13 +16,19 @@ pub fn batch(world: &World) {
         }
     }
     for change in &world.changes {
-        if let Change::InsertJob(_, hot) | Change::UpdateJob(hot) = change {
+        if let Change::InsertJob(_, hot) | Change::InsertChild(_, hot) | Change::UpdateJob(hot) = change {
             let (row, _) = &world.store.jobs[&hot.id];
             assert!(hot.attempts <= row.facts.retry.attempts, "job {} has too many attempts", hot.id.0);
-            if hot.status.is_terminal() {
+            if row.array.is_some() {
+                array(&world.store, row, hot);
+            } else if hot.status.is_terminal() {
                 end(&world.store, hot);
             }
             dependencies(&world.store, row, hot);
+        }
+        if let Change::PutArraySummary(summary) = change {
+            let (row, hot) = &world.store.jobs[&summary.job];
+            array(&world.store, row, hot);
         }
     }
     one_reason_per_queue(&world.store);
@@ -61,11 +67,50 @@ fn placement(world: &World, row: &AttemptRow) {
         "{environment:?} carries {inside:?}"
     );
 
-    let place = |hot: &JobHot, begun: u32| (begun == 0, hot.id);
+    let place = |hot: &JobHot, begun: u32| {
+        let child = store.child_of(hot.id);
+        (begun == 0, child.map_or(hot.id, |row| row.parent), child.map_or(0, |row| row.index))
+    };
     let mine = place(hot, row.attempt - 1);
-    for (_, other) in store.jobs.values().filter(|(other, _)| other.queue == job.queue) {
+    for (other_row, other) in store.jobs.values().filter(|(other, _)| other.queue == job.queue) {
         let waits = other.status == JobStatus::Runnable;
         assert!(!waits || place(other, other.attempts) > mine, "job {} passed job {}", hot.id.0, other.id.0);
+        if other_row.array.is_some() && !other.status.is_terminal() {
+            let children = store.children_of(other.id);
+            let first = children.iter().position(|(status, _)| *status == JobStatus::Runnable);
+            let own = |index: u32| store.children.contains_key(&(other.id, index));
+            let waits = first.map(|index| index as u32).filter(|index| !own(*index));
+            let passed = waits.is_some_and(|index| (true, other.id, index) < mine);
+            assert!(!passed, "job {} passed a child of job {}", hot.id.0, other.id.0);
+        }
+    }
+}
+
+/// The children of an array agree with its counts, its end and what each of them waits for (spec jobs §3, §4).
+fn array(store: &Store, row: &JobRow, hot: &JobHot) {
+    let (children, facts) = (store.children_of(hot.id), row.array.as_ref().expect("an array"));
+    let mut counts = [0; 7];
+    children.iter().for_each(|(status, _)| counts[*status as usize] += 1);
+    assert_eq!(store.summaries[&hot.id].counts, counts, "array {}", hot.id.0);
+    let done = children.iter().all(|(status, _)| status.is_terminal());
+    let well = children.iter().all(|(status, _)| *status == JobStatus::Succeeded);
+    let expected = match (done, well) {
+        (true, true) => JobStatus::Succeeded,
+        (true, false) => JobStatus::Failed,
+        _ => JobStatus::Pending,
+    };
+    assert_eq!(hot.status, expected, "array {} with {counts:?}", hot.id.0);
+    let others = facts.each_on.iter().map(|uuid| {
+        let other = store.jobs.values().find(|(row, _)| row.uuid == *uuid && row.array.is_some());
+        store.children_of(other.expect("an array that was there").1.id)
+    });
+    let others: Vec<_> = others.collect();
+    let statuses = plain_dependencies(store, row);
+    for (index, (status, reason)) in children.iter().enumerate() {
+        let before = (facts.sequential && index > 0).then(|| children[index - 1].0);
+        let counterparts = others.iter().map(|other| other[index].0);
+        let on: Vec<JobStatus> = before.into_iter().chain(counterparts).chain(statuses.clone()).collect();
+        waits_rightly(&format!("array {} child {index}", hot.id.0), *status, reason.as_deref(), &on);
     }
 }
 
@@ -85,26 +130,39 @@ fn end(store: &Store, hot: &JobHot) {
     }
 }
 
-/// A job is placed after all that it depends on have succeeded, PENDING while that is open, and FAILED with the first that
-/// has (spec jobs §3).
+/// How what a job depends on as a whole stands.
+fn plain_dependencies(store: &Store, row: &JobRow) -> Vec<JobStatus> {
+    let status = |on: &JobRef| {
+        let whole = |hot: &JobHot| store.child_of(hot.id).is_none();
+        let mut jobs = store.jobs.values().filter(|(other, hot)| other.uuid == on.uuid && whole(hot));
+        let (_, hot) = jobs.next().expect("a job that was there");
+        on.index.map_or(hot.status, |index| store.children_of(hot.id)[index as usize].0)
+    };
+    row.depends_on.iter().map(status).collect()
+}
+
 fn dependencies(store: &Store, row: &JobRow, hot: &JobHot) {
-    if row.depends_on.is_empty() {
+    if row.depends_on.is_empty() || row.array.is_some() {
         return;
     }
-    let on = store.jobs.values().filter(|(other, _)| row.depends_on.contains(&other.uuid));
-    let statuses: Vec<JobStatus> = on.map(|(_, other)| other.status).collect();
-    assert_eq!(statuses.len(), row.depends_on.len(), "job {} depends on who was never there", hot.id.0);
-    let failed = statuses.contains(&JobStatus::Failed);
-    let open = statuses.iter().any(|status| !status.is_terminal());
-    let met = statuses.iter().all(|status| *status == JobStatus::Succeeded);
-    let reason = hot.status_reason.as_deref().unwrap_or_default();
-    match hot.status {
-        JobStatus::Pending => assert!(open && !failed, "job {} waits for {statuses:?}", hot.id.0),
-        JobStatus::Failed if reason == "Dependent Job failed" => {
-            assert!(failed, "job {}: {statuses:?}", hot.id.0)
-        }
-        JobStatus::Failed => assert!(met || hot.attempts == 0, "job {}: {statuses:?}", hot.id.0),
-        _ => assert!(met, "job {} is {:?} after {statuses:?}", hot.id.0, hot.status),
+    let reason = hot.status_reason.as_deref();
+    waits_rightly(&format!("job {}", hot.id.0), hot.status, reason, &plain_dependencies(store, row));
+}
+
+/// A job is placed after all that it depends on have succeeded, PENDING while that is open, and FAILED with the first that
+/// has (spec jobs §3).
+fn waits_rightly(who: &str, status: JobStatus, reason: Option<&str>, on: &[JobStatus]) {
+    if on.is_empty() {
+        return assert_ne!(status, JobStatus::Pending, "{who} waits for nothing");
+    }
+    let failed = on.contains(&JobStatus::Failed);
+    let open = on.iter().any(|status| !status.is_terminal());
+    let met = on.iter().all(|status| *status == JobStatus::Succeeded);
+    match status {
+        JobStatus::Pending => assert!(open && !failed, "{who} waits for {on:?}"),
+        JobStatus::Failed if reason == Some("Dependent Job failed") => assert!(failed, "{who}: {on:?}"),
+        JobStatus::Failed => {}
+        _ => assert!(met, "{who} is {status:?} after {on:?}"),
     }
 }
 

@@ -3,10 +3,14 @@
 use super::Simulation;
 use super::backend::{self, Container};
 use crate::common::words;
-use batchyard_engine::input::{Command, Dependency, EnvironmentUpdate, Found, StopRequest, Submission, Why};
+use batchyard_engine::input::{
+    ArraySpec, Command, Dependency, EnvironmentUpdate, Found, StopRequest, Submission, Why,
+};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
 use batchyard_engine::resource::{ComputeEnvironment, JobQueue, LimitCause, State, Status, TimeLimit};
-use batchyard_engine::{DefinitionId, HostId, Input, JobStatus, JobUuid, Report};
+use batchyard_engine::{
+    DefinitionId, HostId, Input, JobHot, JobId, JobRef, JobRow, JobStatus, JobUuid, Report,
+};
 
 impl Simulation {
     pub fn random_input(&mut self) {
@@ -47,8 +51,28 @@ impl Simulation {
         let attempts = 1 + self.random.below(3) as u32;
         let rules = self.random_rules();
         let retry = RetryStrategy { attempts, rules: rules.into() };
-        let depends_on = self.random_dependencies();
-        self.command(Command::Submit(Box::new(Submission { retry, definition, depends_on, ..job })));
+        let mut depends_on = self.random_dependencies();
+        let mut array = None;
+        if self.random.once_in(6) {
+            // Around the border of a segment, too.
+            let size = self.random.pick(&[2, 3, 5, 7, 300]).unwrap_or(2);
+            array = Some(ArraySpec { size, sequential: self.random.once_in(3) });
+            depends_on.extend(self.random_counterparts(size));
+        }
+        self.command(Command::Submit(Box::new(Submission { retry, definition, depends_on, array, ..job })));
+    }
+
+    /// Sometimes an array of this size for N_TO_N.
+    fn random_counterparts(&mut self, size: u32) -> Option<Dependency> {
+        let same = |(row, _): &&(JobRow, JobHot)| row.array.as_ref().is_some_and(|array| array.size == size);
+        let arrays: Vec<JobId> = self.world.store.jobs.values().filter(same).map(|(_, hot)| hot.id).collect();
+        let other = self.random.pick(&arrays).filter(|_| self.random.once_in(2))?;
+        let store = &self.world.store;
+        let failed =
+            store.children_of(other).into_iter().zip(0..).filter(|((s, _), _)| *s == JobStatus::Failed);
+        let each = Some(failed.map(|(_, index)| (index, index)).collect());
+        let (row, hot) = &store.jobs[&other];
+        Some(Dependency { job: row.uuid.into(), each, found: found(hot.status) })
     }
 
     /// Mostly none; else up to three jobs, mostly open ones, as the rows have them now, which may be a step too old.
@@ -57,15 +81,25 @@ impl Simulation {
         let states = if self.random.once_in(4) { &JobStatus::ALL[..] } else { &JobStatus::ALL[..5] };
         while dependencies.len() < 3 && self.random.once_in(4) {
             let Some(job) = self.random.pick(&self.world.store.jobs_in(states)) else { break };
-            let (row, hot) = &self.world.store.jobs[&job];
-            let found = match hot.status {
-                JobStatus::Succeeded => Found::Succeeded,
-                JobStatus::Failed => Found::Failed,
-                _ => Found::Open,
-            };
-            dependencies.push(Dependency { job: row.uuid, found });
+            let (job, status) = self.named(job);
+            dependencies.push(Dependency { job, each: None, found: found(status) });
         }
         dependencies
+    }
+
+    /// What names a job; of an array half of the time one of its children, row or no row.
+    fn named(&mut self, job: JobId) -> (JobRef, JobStatus) {
+        let store = &self.world.store;
+        let (row, hot) = &store.jobs[&job];
+        if let Some(child) = store.child_of(job) {
+            return (JobRef { uuid: row.uuid, index: Some(child.index) }, hot.status);
+        }
+        if row.array.is_some() && self.random.once_in(2) {
+            let children = store.children_of(job);
+            let index = self.random.below(children.len());
+            return (JobRef { uuid: row.uuid, index: Some(index as u32) }, children[index].0);
+        }
+        (row.uuid.into(), hot.status)
     }
 
     fn random_rules(&mut self) -> Vec<RetryRule> {
@@ -115,8 +149,8 @@ impl Simulation {
         let open = [JobStatus::Pending, JobStatus::Runnable, JobStatus::Starting, JobStatus::Running];
         let states = if self.random.once_in(5) { &JobStatus::ALL[..] } else { &open };
         let job = self.random.pick(&self.world.store.jobs_in(states));
-        let uuid = job.map_or(JobUuid([255; 16]), |job| self.world.store.jobs[&job].0.uuid);
-        let request = StopRequest { job: uuid, reason: "not wanted".into() };
+        let job = job.map_or(JobUuid([255; 16]).into(), |job| self.named(job).0);
+        let request = StopRequest { job, reason: "not wanted".into() };
         let cancel = self.random.once_in(2);
         self.command(if cancel { Command::Cancel(request) } else { Command::Terminate(request) });
     }
@@ -193,5 +227,13 @@ impl Simulation {
         let mut row = self.world.store.definitions[&DefinitionId(1)].clone();
         row.name = self.random.pick(&["d", "e"]).unwrap_or("d").into();
         self.command(Command::RegisterJobDefinition(row));
+    }
+}
+
+fn found(status: JobStatus) -> Found {
+    match status {
+        JobStatus::Succeeded => Found::Succeeded,
+        JobStatus::Failed => Found::Failed,
+        _ => Found::Open,
     }
 }

@@ -140,7 +140,7 @@ impl Simulation {
 
     /// Every open job can still end, and leaves nothing behind.
     fn wind_up(&mut self) {
-        let open = [JobStatus::Runnable, JobStatus::Starting, JobStatus::Running];
+        let open = [JobStatus::Pending, JobStatus::Runnable, JobStatus::Starting, JobStatus::Running];
         for job in self.world.store.jobs_in(&open) {
             self.world.terminate(job.0, "the end");
             self.carry_out();
@@ -186,6 +186,7 @@ fn random_inputs_and_crashes() {
         ("given up", 20),
         ("PENDING", 100),
         ("failed with another", 100),
+        ("segments", 500),
     ] {
         assert!(seen.0.get(what).is_some_and(|times| *times >= at_least), "{what}: {:?}", seen.0);
     }

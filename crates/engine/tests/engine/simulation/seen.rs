@@ -20,7 +20,10 @@ impl Seen {
         }
         for change in &world.changes {
             match change {
-                Change::InsertJob(_, hot) | Change::UpdateJob(hot) => self.job(hot),
+                Change::InsertJob(_, hot) | Change::InsertChild(_, hot) | Change::UpdateJob(hot) => {
+                    self.job(hot)
+                }
+                Change::PutSegment(_) => self.count("segments"),
                 Change::RemoveJobQueue(_) => self.count("queues removed"),
                 Change::RemoveComputeEnvironment(_) => self.count("environments removed"),
                 _ => {}

@@ -2,13 +2,13 @@
 //! engine has it.
 
 use crate::api::input::required;
+use crate::api::jobs::job_id;
 use crate::api::service::Service;
 use crate::clock::wall_ms;
 use crate::error::ApiError;
 use batchyard_engine::Snapshot;
 use batchyard_model::arn::{Arn, ArnKind, name_or_arn};
 use batchyard_model::batch::*;
-use batchyard_model::ids;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl Service {
     }
 
     fn shown_snapshot(&self, snapshot: &Snapshot, now_ms: i64) -> GetJobQueueSnapshotResponse {
-        let job = |(uuid, since): &(batchyard_engine::JobUuid, i64)| {
-            let id = ids::JobId::whole(ids::Uuid::from_u128(u128::from_be_bytes(uuid.0)));
+        let job = |(job, since): &(batchyard_engine::JobRef, i64)| {
+            let id = job_id(*job);
             FrontOfQueueJobSummary {
                 job_arn: Some(Arn::job(&self.region, &self.account, id).to_string()),
                 earliest_time_at_position: Some(*since),

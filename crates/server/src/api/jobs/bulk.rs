@@ -8,7 +8,7 @@ use crate::api::service::Service;
 use crate::error::{ApiError, ErrorKind};
 use crate::iam::{Context, Principal, authorize};
 use batchyard_engine::input::StopRequest;
-use batchyard_engine::{Command, JobUuid};
+use batchyard_engine::{Command, JobRef};
 use batchyard_model::arn::{Arn, ArnResource};
 use batchyard_model::batch::*;
 use batchyard_model::ids::JobId;
@@ -117,7 +117,7 @@ impl Service {
         text: &str,
         by: &Principal,
         action: &str,
-    ) -> Result<Option<JobUuid>, (&'static str, String)> {
+    ) -> Result<Option<JobRef>, (&'static str, String)> {
         let arn = match (text.parse::<Arn>(), text.parse::<JobId>()) {
             (Ok(arn @ Arn { resource: ArnResource::Job(_), .. }), _) => arn,
             (_, Ok(id)) => Arn::job(&self.region, &self.account, id),

@@ -6,17 +6,18 @@ use crate::api::service::{EnvironmentName, Service};
 use crate::error::ApiError;
 use crate::store::{JobRecord, Reader, TagOwner};
 use batchyard_engine::change::AttemptRow;
-use batchyard_engine::{JobStatus, JobUuid};
+use batchyard_engine::{JobRef, JobStatus, JobUuid};
 use batchyard_model::arn::{Arn, ArnResource, ecs_task};
 use batchyard_model::batch::*;
-use batchyard_model::ids::TaskId;
+use batchyard_model::ids::{JobId, JobPart, TaskId};
 use batchyard_model::limits::MAX_DESCRIBE;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 impl Service {
-    /// The job that an id, or an ARN of this account and Region, names; none when no job here can be named so, as no
-    /// child of an array and no node can.
-    pub(super) fn job_named(&self, text: &str) -> Option<JobUuid> {
+    /// The job, or child of an array, that an id or an ARN of this account and Region names; none when no job here can be
+    /// named so, as no node can.
+    pub(super) fn job_named(&self, text: &str) -> Option<JobRef> {
         let id = match text.parse() {
             Ok(Arn { resource: ArnResource::Job(id), region, account }) => {
                 (region == self.region && account == self.account).then_some(id)?
@@ -24,7 +25,7 @@ impl Service {
             Ok(_) => return None,
             Err(_) => text.parse().ok()?,
         };
-        id.is_whole().then(|| JobUuid(id.uuid.as_u128().to_be_bytes()))
+        job_ref(id)
     }
 
     pub(in crate::api) async fn describe_jobs(
@@ -35,7 +36,7 @@ impl Service {
         if names.len() > MAX_DESCRIBE {
             return Err(ApiError::wrapped(format!("Maximum number of jobs supported is  {MAX_DESCRIBE}")));
         }
-        let mut uuids: Vec<JobUuid> = names.iter().filter_map(|n| self.job_named(n)).collect();
+        let mut uuids: Vec<JobRef> = names.iter().filter_map(|n| self.job_named(n)).collect();
         let mut seen = std::collections::HashSet::new();
         uuids.retain(|u| seen.insert(*u));
         let read = move |r: &Reader| {
@@ -43,7 +44,8 @@ impl Service {
         };
         let (mut jobs, mut ids) = (Vec::new(), Vec::new());
         for record in self.readers.read(read).await? {
-            ids.push(record.hot.id.0);
+            // Children have no tags (spec jobs §2.4).
+            ids.push(if record.named.index.is_some() { NOBODY } else { record.hot.id.0 });
             jobs.push(self.job_detail(record).await?);
         }
         self.show_tags(TagOwner::Job, ids.into_iter(), &mut jobs, |job| &mut job.tags).await?;
@@ -52,11 +54,15 @@ impl Service {
 
     async fn job_detail(&self, record: JobRecord) -> Result<JobDetail, ApiError> {
         let mut detail: JobDetail = serde_json::from_str(&record.body).map_err(|error| {
-            tracing::error!(%error, job = %record.uuid, "the body of a job can't be read");
+            tracing::error!(%error, job = %record.named, "the body of a job can't be read");
             ApiError::server()
         })?;
         let hot = &record.hot;
-        detail.job_id = Some(record.uuid.to_string());
+        detail.job_id = Some(record.named.to_string());
+        show_array(&mut detail, &record);
+        if let Some(index) = record.named.index {
+            self.show_child(&mut detail, index);
+        }
         detail.job_name = Some(record.name.to_string());
         detail.status = Some(hot.status.name().to_string());
         detail.status_reason = hot.status_reason.as_deref().map(str::to_string);
@@ -85,6 +91,20 @@ impl Service {
         Ok(detail)
     }
 
+    /// What a child does not have from its parent.
+    fn show_child(&self, detail: &mut JobDetail, index: u32) {
+        if let Some(id) = detail.job_id.as_ref().and_then(|id| id.parse::<JobId>().ok()) {
+            detail.job_arn = Some(Arn::job(&self.region, &self.account, id).to_string());
+        }
+        detail.depends_on = Some(Vec::new());
+        detail.tags = Some(BTreeMap::new());
+        detail.array_properties = Some(ArrayPropertiesDetail {
+            index: i32::try_from(index).ok(),
+            status_summary: Some(BTreeMap::new()),
+            ..ArrayPropertiesDetail::default()
+        });
+    }
+
     fn attempt_container(
         &self,
         attempt: &AttemptRow,
@@ -106,6 +126,32 @@ impl Service {
             ..AttemptContainerDetail::default()
         }
     }
+}
+
+/// A row id that nothing has.
+const NOBODY: i64 = 0;
+
+/// The engine's name of a job; none of a node.
+pub fn job_ref(id: JobId) -> Option<JobRef> {
+    let uuid = JobUuid(id.uuid.as_u128().to_be_bytes());
+    match id.part {
+        JobPart::Whole => Some(JobRef { uuid, index: None }),
+        JobPart::Child(index) => Some(JobRef { uuid, index: Some(index) }),
+        JobPart::Node(_) => None,
+    }
+}
+
+/// How the children of an array stand, all seven states (spec jobs §4).
+fn show_array(detail: &mut JobDetail, record: &JobRecord) {
+    let Some(array) = &record.array else { return };
+    let count = |status: JobStatus| i32::try_from(array.counts[status as usize]).unwrap_or(i32::MAX);
+    let summary = JobStatus::ALL.map(|status| (status.name().to_string(), count(status)));
+    detail.array_properties = Some(ArrayPropertiesDetail {
+        index: None,
+        size: i32::try_from(array.counts.iter().sum::<u32>()).ok(),
+        status_summary: Some(summary.into()),
+        status_summary_last_updated_at: Some(array.updated_ms),
+    });
 }
 
 /// The network of an attempt's own. AWS's also have an attachment, a thing of ECS that nothing stands for here.

@@ -24,10 +24,8 @@ impl Service {
         let filter = filter(&input)?;
         let most = if filter.is_some() { MAX_PAGE } else { MAX_LIST_JOBS };
         let page = Page::read(NAME, input.max_results, None, u32::try_from(most).unwrap_or(100))?;
-        if part_of(&input)?.is_some() {
-            // No job has children or nodes yet, so there is nothing to list and no token that could come from here.
-            list_token::decode('p', input.next_token.as_deref())?;
-            return Ok(ListJobsResponse { job_summary_list: Some(Vec::new()), next_token: None });
+        if let Some(parent) = part_of(&input)? {
+            return self.list_children(parent, &input, status, &page).await;
         }
         let queue = self.listed_queue(required(&input.job_queue, "jobQueue")?).await?;
         let is_filtered = filter.is_some();
@@ -45,6 +43,33 @@ impl Service {
             next_token = rows.last().map(|row| list_token::encode(kind, &position(row)));
         }
         let summaries = rows.iter().map(|row| self.summary(row, is_filtered)).collect();
+        Ok(ListJobsResponse { job_summary_list: Some(summaries), next_token })
+    }
+
+    /// The children of an array by index; filters do not apply to them. No job has nodes yet.
+    async fn list_children(
+        &self,
+        parent: ids::JobId,
+        input: &ListJobsRequest,
+        status: Option<JobStatus>,
+        page: &Page,
+    ) -> Result<ListJobsResponse, ApiError> {
+        let after = list_token::decode('p', input.next_token.as_deref())?;
+        let from = after.map_or(0, |at| u32::try_from(at.id).unwrap_or(u32::MAX).saturating_add(1));
+        let array = super::job_ref(parent).filter(|job| input.array_job_id.is_some() && job.index.is_none());
+        let Some(array) = array else {
+            return Ok(ListJobsResponse { job_summary_list: Some(vec![]), next_token: None });
+        };
+        let (status, limit) = (status.unwrap_or(JobStatus::Running), page.limit());
+        let mut rows = self.readers.read(move |r| r.children(array.uuid, status, from, limit)).await?;
+        let mut next_token = None;
+        if rows.len() > page.size as usize {
+            rows.truncate(page.size as usize);
+            let index = rows.last().and_then(|row| row.named.index);
+            let at = |index| Position { id: i64::from(index), created_ms: 0, name: String::new() };
+            next_token = index.map(|index| list_token::encode('p', &at(index)));
+        }
+        let summaries = rows.iter().map(|row| self.summary(row, false)).collect();
         Ok(ListJobsResponse { job_summary_list: Some(summaries), next_token })
     }
 
@@ -97,7 +122,7 @@ impl Service {
 
     /// As AWS shows it: a job that waits or runs tells less unless a filter asked for it (spec jobs §9).
     fn summary(&self, row: &JobSummaryRecord, is_filtered: bool) -> JobSummary {
-        let id = ids::JobId::whole(ids::Uuid::from_u128(u128::from_be_bytes(row.uuid.0)));
+        let id = super::job_id(row.named);
         let (name, revision) = &row.definition;
         let ended = row.last_attempt.as_ref().and_then(|a| a.containers.first());
         let definition = || Arn::job_definition(&self.region, &self.account, name, *revision).to_string();
@@ -111,7 +136,8 @@ impl Service {
             is_terminated: row.hot.terminated.is_some().then_some(true),
             job_arn: Some(Arn::job(&self.region, &self.account, id).to_string()),
             job_definition: (is_filtered || row.hot.status.is_terminal()).then(definition),
-            job_id: Some(row.uuid.to_string()),
+            job_id: Some(row.named.to_string()),
+            array_properties: array_properties(row),
             job_name: Some(row.name.to_string()),
             share_identifier: row.share.as_deref().map(str::to_string),
             started_at: row.hot.started_ms,
@@ -121,6 +147,22 @@ impl Service {
             ..JobSummary::default()
         }
     }
+}
+
+/// A child's index, or the size of an array and how its children stand.
+fn array_properties(row: &JobSummaryRecord) -> Option<ArrayPropertiesSummary> {
+    if let Some(index) = row.named.index {
+        let index = i32::try_from(index).ok();
+        return Some(ArrayPropertiesSummary { index, ..ArrayPropertiesSummary::default() });
+    }
+    let array = row.array.as_ref()?;
+    let count = |status: JobStatus| i32::try_from(array.counts[status as usize]).unwrap_or(i32::MAX);
+    Some(ArrayPropertiesSummary {
+        size: i32::try_from(array.counts.iter().sum::<u32>()).ok(),
+        status_summary: Some(JobStatus::ALL.map(|status| (status.name().to_string(), count(status))).into()),
+        status_summary_last_updated_at: Some(array.updated_ms),
+        ..ArrayPropertiesSummary::default()
+    })
 }
 
 fn position(row: &JobSummaryRecord) -> Position {

@@ -24,6 +24,7 @@ mod submit;
 mod unbuilt;
 mod volumes;
 
+pub use describe::job_ref;
 pub use objection::objection;
 pub use single::single;
 pub use submission::needs;
@@ -42,6 +43,13 @@ pub fn log_target(detail: &batchyard_model::batch::JobDetail) -> (String, String
     let limit = batchyard_model::limits::MAX_LOG_STREAM_PREFIX;
     let prefix = option("awslogs-stream-prefix").unwrap_or_else(|| name.chars().take(limit).collect());
     (group, prefix)
+}
+
+/// The public id of a job, as AWS writes it.
+pub fn job_id(job: batchyard_engine::JobRef) -> batchyard_model::ids::JobId {
+    use batchyard_model::ids::{JobId, Uuid};
+    let whole = JobId::whole(Uuid::from_u128(u128::from_be_bytes(job.uuid.0)));
+    job.index.map_or(whole, |index| whole.child(index))
 }
 
 /// The log group of jobs that name none.

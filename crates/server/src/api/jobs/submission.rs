@@ -36,7 +36,7 @@ pub fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
     if input.depends_on.as_ref().is_some_and(|d| d.len() > MAX_DEPENDENCIES) {
         return Err(ApiError::wrapped(format!("Job cannot have more than {MAX_DEPENDENCIES} dependencies")));
     }
-    dependencies::check(input.depends_on.as_ref())?;
+    dependencies::check(input)?;
     let size = input.array_properties.as_ref().and_then(|a| a.size);
     if let Some(size) = size.filter(|size| !ARRAY_SIZE.contains(size)) {
         return Err(ApiError::wrapped(format!(
@@ -77,7 +77,9 @@ pub fn merged(input: &SubmitJobRequest, definition: &Definition) -> Result<Merge
     let retry = input.retry_strategy.clone().or_else(|| d.retry_strategy.clone());
     // An empty object says nothing that could replace the definition's.
     let own_timeout = input.timeout.clone().filter(|t| t.attempt_duration_seconds.is_some());
+    let size = input.array_properties.as_ref().and_then(|a| a.size);
     let mut detail = JobDetail {
+        array_properties: size.map(|size| ArrayPropertiesDetail { size: Some(size), ..Default::default() }),
         depends_on: Some(input.depends_on.clone().unwrap_or_default()),
         eks_attempts: Some(Vec::new()),
         parameters: Some(parameters),
@@ -187,10 +189,11 @@ pub fn submission(
         platform: merged.platform,
         needs: merged.needs,
         depends_on: Vec::new(),
+        array: dependencies::array(input),
         retry: detail.retry_strategy.as_ref().map(retry).unwrap_or_default(),
         timeout_s: timeout.and_then(|t| u32::try_from(t).ok()),
         share: input.share_identifier.as_deref().map(Into::into),
-        priority: detail.scheduling_priority.unwrap_or_default(),
+        priority: detail.scheduling_priority.and_then(|p| i16::try_from(p).ok()).unwrap_or_default(),
         overrides_priority: input.scheduling_priority_override.is_some(),
         fails: None,
         account: by.account.clone(),

@@ -23,7 +23,6 @@ pub fn refuse_definition(definition: &JobDefinition) -> Result<(), ApiError> {
 /// Refuses what is asked for at submission and can't be done.
 pub fn refuse_submission(input: &SubmitJobRequest) -> Result<(), ApiError> {
     let unbuilt = [
-        (input.array_properties.as_ref().is_some_and(|a| a.size.is_some()), "arrayProperties"),
         (input.eks_properties_override.is_some(), "eksPropertiesOverride"),
         (input.node_overrides.is_some(), "nodeOverrides"),
         (

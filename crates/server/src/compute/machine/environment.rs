@@ -25,7 +25,11 @@ pub fn build(spec: &TaskSpec, image: &Image, hostname: &str, defaults: &[(String
         set(&mut variables, name, value);
     }
     let fargate = spec.platform == Platform::Fargate;
-    set(&mut variables, "AWS_BATCH_JOB_ID", &spec.start.uuid.to_string());
+    set(&mut variables, "AWS_BATCH_JOB_ID", &spec.start.name.to_string());
+    if let (Some(index), Some(size)) = (spec.start.name.index, spec.array_size) {
+        set(&mut variables, "AWS_BATCH_JOB_ARRAY_INDEX", &index.to_string());
+        set(&mut variables, "AWS_BATCH_JOB_ARRAY_SIZE", &size.to_string());
+    }
     set(&mut variables, "AWS_BATCH_JOB_ATTEMPT", &spec.start.attempt.to_string());
     set(&mut variables, "AWS_BATCH_JQ_NAME", &spec.queue_name);
     set(&mut variables, "AWS_BATCH_CE_NAME", &spec.environment_name);
@@ -73,7 +77,7 @@ mod tests {
         assert_eq!(value(&env, "A"), ["job"]);
         assert_eq!(value(&env, "B"), ["x=y"]);
         assert_eq!(value(&env, "PATH"), ["/img"]);
-        assert_eq!(value(&env, "AWS_BATCH_JOB_ID"), [spec.start.uuid.to_string()]);
+        assert_eq!(value(&env, "AWS_BATCH_JOB_ID"), [spec.start.name.to_string()]);
         assert_eq!(value(&env, "AWS_BATCH_JOB_ATTEMPT"), ["2"]);
         assert_eq!(value(&env, "AWS_BATCH_JQ_NAME"), ["queue"]);
         assert_eq!(value(&env, "AWS_BATCH_CE_NAME"), ["environment"]);

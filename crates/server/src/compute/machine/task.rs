@@ -152,7 +152,7 @@ pub fn build(
     }
     Ok(Task {
         task_id: task.to_string(),
-        job_id: spec.start.uuid.to_string(),
+        job_id: spec.start.name.to_string(),
         attempt: spec.start.attempt,
         cgroup: format!("{}/{task}", common.cgroup),
         timeout_s: spec.start.timeout_s.map(u64::from),

@@ -37,7 +37,7 @@ pub fn spec() -> crate::compute::TaskSpec {
         start: StartTask {
             task: TaskId(*uuid::Uuid::new_v4().as_bytes()),
             job: JobId(1),
-            uuid: JobUuid([3; 16]),
+            name: JobUuid([3; 16]).into(),
             attempt: 2,
             host: super::host::THIS_HOST,
             environment: ComputeEnvironmentId(1),
@@ -50,6 +50,7 @@ pub fn spec() -> crate::compute::TaskSpec {
         environment_name: "environment".into(),
         platform: batchyard_engine::resource::Platform::Ec2,
         region: "eu-test-1".into(),
+        array_size: None,
         vcpus_milli: 1000,
         memory_mib: 64,
         user: None,
