@@ -8,7 +8,7 @@ use super::follow::{Pace, Tail, Watcher};
 use super::interrupt::{Interrupts, Signal};
 use super::job::{Job, State};
 use super::output::Console;
-use super::{completion, run_request, units};
+use super::{completion, run_request, units, wait};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use std::path::PathBuf;
@@ -65,6 +65,9 @@ pub struct RunArgs {
     /// Longest time of an attempt (90s, 10m, 2h); AWS wants at least 60s
     #[arg(long, value_parser = units::duration)]
     pub timeout: Option<Duration>,
+    /// Children of an array job, at least 2: wait for all of them and show how far they are instead of a log
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub array: Option<u32>,
     /// Job that has to succeed first, named as by other commands; may be repeated
     #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(completion::jobs))]
     pub after: Vec<String>,
@@ -91,6 +94,10 @@ pub fn run(args: &RunArgs, client: &Client, console: &mut Console) -> Result<u8,
         None => {
             console.line(&id)?;
             Ok(0)
+        }
+        // Its children have logs, the parent has none.
+        Some(_) if args.array.is_some() => {
+            wait::until(client, vec![id], wait::Until::Terminal, None, console)
         }
         Some(interrupts) => attach(client, console, &interrupts, &id, args.kill_on_exit),
     }

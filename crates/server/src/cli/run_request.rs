@@ -30,6 +30,9 @@ pub fn submit(args: &RunArgs, client: &Client) -> Result<String, CliError> {
     if let Some(attempts) = args.attempts.or(args.retries.map(|r| r + 1)) {
         body["retryStrategy"] = json!({ "attempts": attempts });
     }
+    if let Some(size) = args.array {
+        body["arrayProperties"] = json!({ "size": size });
+    }
     if let Some(timeout) = args.timeout {
         body["timeout"] = json!({ "attemptDurationSeconds": timeout.as_secs() });
     }

@@ -162,6 +162,11 @@ impl Finder<'_> {
         for (word, written) in selection.words.iter().zip(&selection.written) {
             match word {
                 Word::Id(id) => add(vec![id.clone()], written, true),
+                Word::Children(array, ranges) => {
+                    let array = self.array(array)?;
+                    let indexes = ranges.iter().flat_map(|(first, last)| *first..=*last);
+                    add(indexes.map(|index| format!("{array}:{index}")).collect(), written, true);
+                }
                 Word::Last(count) => add(ids_of(&self.newest(*count)?), written, false),
                 Word::Glob(glob) => {
                     let mut set = self.set(Some(glob.beginning()))?;
@@ -211,6 +216,12 @@ impl Finder<'_> {
         }
         newest.truncate(count);
         if newest.is_empty() { Err(nothing(self.client, selection, Usual::ALL)) } else { Ok(newest) }
+    }
+
+    /// The id of the array that a word of children begins with.
+    fn array(&mut self, text: &str) -> Result<String, CliError> {
+        let whole = text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if whole { Ok(text.into()) } else { self.one(text) }
     }
 
     /// The newest job of this name, else the only one whose id begins so.

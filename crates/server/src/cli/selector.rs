@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Word {
     /// A full id, with the part after `:` or `#` of array children and nodes; also from an ARN.
     Id(String),
+    /// Children of the array of this id, or of this name: ranges of indexes.
+    Children(String, Vec<(u32, u32)>),
     /// The newest jobs, this many.
     Last(usize),
     /// All jobs whose name fits.
@@ -175,8 +177,11 @@ fn one_word(word: &str) -> Result<Word, CliError> {
     if word.is_empty() {
         return Err(CliError::Usage("an empty word names no job; leave it out".into()));
     }
-    if let Some(id) = full_id(word) {
+    if let Some(id) = full_id(word).filter(|id| !id.contains([',']) && !is_range(id)) {
         return Ok(Word::Id(id.into()));
+    }
+    if let Some((array, ranges)) = children(word)? {
+        return Ok(Word::Children(array.into(), ranges));
     }
     if word == "last" {
         return Ok(Word::Last(1));
@@ -187,6 +192,36 @@ fn one_word(word: &str) -> Result<Word, CliError> {
         return count.map(Word::Last).ok_or_else(bad);
     }
     Ok(if word.contains(['*', '?']) { Word::Glob(Glob::new(word)) } else { Word::Name(word.into()) })
+}
+
+/// Children that one word may name.
+const MOST_CHILDREN: u32 = 10_000;
+
+/// An array's name or id, and ranges of indexes.
+type Children<'a> = (&'a str, Vec<(u32, u32)>);
+
+fn is_range(id: &str) -> bool {
+    id.split_once(':').is_some_and(|(_, indexes)| indexes.contains('-'))
+}
+
+/// `array:3,7-9`: the array and the ranges. One index alone is the id of a child, or the end of one.
+fn children(word: &str) -> Result<Option<Children<'_>>, CliError> {
+    let Some((array, indexes)) = word.rsplit_once(':') else { return Ok(None) };
+    if array.is_empty() || array == "last" || !indexes.contains([',', '-']) {
+        return Ok(None);
+    }
+    let bad = || CliError::Usage(format!("`{word}` names no children; write array:3,7-9"));
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = (first.parse().map_err(|_| bad())?, last.parse().map_err(|_| bad())?);
+        if range.0 <= range.1 { Ok(range) } else { Err(bad()) }
+    };
+    let ranges: Vec<(u32, u32)> = indexes.split(',').map(range).collect::<Result<_, _>>()?;
+    let count = ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum::<u64>();
+    if count > u64::from(MOST_CHILDREN) {
+        return Err(CliError::Usage(format!("`{word}` names {count} children; {MOST_CHILDREN} is the most")));
+    }
+    Ok(Some((full_id(array).unwrap_or(array), ranges)))
 }
 
 /// The id in a full id or a job ARN, with the part after `:` or `#` of array children and nodes.
@@ -245,7 +280,10 @@ mod tests {
         assert_eq!(selection.tags.len(), 2);
         let child = format!("{id}:3");
         assert_eq!(read(&[&format!("arn:aws:batch:r:1:job/{child}")]).words, [Word::Id(child)]);
-        for bad in ["last:", "last:0", "last:x", "", "@", "@=x"] {
+        let ranges = Word::Children("nightly".into(), vec![(3, 3), (7, 9)]);
+        assert_eq!(read(&["nightly:3,7-9"]).words, [ranges]);
+        assert_eq!(read(&[&format!("{id}:0-1")]).words, [Word::Children(id.into(), vec![(0, 1)])]);
+        for bad in ["a:3-1", "a:1,", "a:0-10000", "last:", "last:0", "last:x", "", "@", "@=x"] {
             assert_eq!(Selection::read(&[bad.into()]).unwrap_err().exit_code(), 2, "{bad}");
         }
     }

@@ -71,8 +71,10 @@ pub fn until(
     let mut pace = Pace::of(client);
     let deadline = most.map(|t| Instant::now() + t);
     let mut done_before = 0;
+    let mut rate = Rate::default();
     loop {
         if let Some(jobs) = watcher.look()? {
+            rate.look(&jobs);
             let done = jobs.iter().filter(|j| is_done(j, until)).count();
             let failed = until == Until::Succeeded && jobs.iter().any(|j| j.state() == Some(State::Failed));
             if done == jobs.len() || failed {
@@ -82,7 +84,7 @@ pub fn until(
                 pace.changed();
                 done_before = done;
             }
-            progress(console, &jobs, done);
+            progress(console, &jobs, done, &rate);
         }
         let pause = pace.pause();
         match deadline.map(|d| d.saturating_duration_since(Instant::now())) {
@@ -104,7 +106,75 @@ fn is_done(job: &Job, until: Until) -> bool {
     }
 }
 
-fn progress(console: &mut Console, jobs: &[Job], done: usize) {
+/// How fast the children of arrays end, since the first look.
+#[derive(Default)]
+struct Rate {
+    began: Option<(Instant, i64)>,
+    ended: i64,
+}
+
+impl Rate {
+    fn look(&mut self, jobs: &[Job]) {
+        self.ended = jobs.iter().filter_map(children).map(|c| c.succeeded + c.failed).sum();
+        self.began.get_or_insert((Instant::now(), self.ended));
+    }
+
+    /// Children a second; nothing before it can be told.
+    fn per_second(&self) -> Option<f64> {
+        let (began, before) = self.began?;
+        let (seconds, ended) = (began.elapsed().as_secs_f64(), self.ended - before);
+        (ended > 0 && seconds > 0.5).then(|| ended as f64 / seconds)
+    }
+}
+
+/// How the children of an array stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Children {
+    size: i64,
+    succeeded: i64,
+    failed: i64,
+}
+
+fn children(job: &Job) -> Option<Children> {
+    let count = |state: &str| job.number(&format!("/arrayProperties/statusSummary/{state}"));
+    let (succeeded, failed) = (count("SUCCEEDED")?, count("FAILED")?);
+    Some(Children { size: job.number("/arrayProperties/size")?, succeeded, failed })
+}
+
+/// Characters of a bar.
+const BAR: usize = 24;
+
+/// `[####----] 250 of 1000 (3 failed), 41/s, 18s left`.
+fn bar(children: Children, rate: Option<f64>) -> String {
+    let ended = children.succeeded + children.failed;
+    let share = if children.size > 0 { ended as f64 / children.size as f64 } else { 1.0 };
+    let full = ((share * BAR as f64) as usize).min(BAR);
+    let failed = if children.failed > 0 { format!(" ({} failed)", children.failed) } else { String::new() };
+    let pace = rate.map_or(String::new(), |rate| {
+        let left = ((children.size - ended).max(0) as f64 * 1000.0 / rate) as i64;
+        format!(", {rate:.0}/s, {} left", units::length(left))
+    });
+    format!("[{}{}] {ended} of {}{failed}{pace}", "#".repeat(full), "-".repeat(BAR - full), children.size)
+}
+
+fn progress(console: &mut Console, jobs: &[Job], done: usize, rate: &Rate) {
+    let arrays: Vec<(&Job, Children)> = jobs.iter().filter_map(|j| Some((j, children(j)?))).collect();
+    match (jobs, arrays.as_slice()) {
+        ([_], [(job, children)]) => {
+            return console.progress(&format!("{} {}", job.name(), bar(*children, rate.per_second())));
+        }
+        (_, [_, ..]) => {
+            let sum = |of: fn(&Children) -> i64| arrays.iter().map(|(_, children)| of(children)).sum();
+            let all = Children {
+                size: sum(|c| c.size),
+                succeeded: sum(|c| c.succeeded),
+                failed: sum(|c| c.failed),
+            };
+            let bar = bar(all, rate.per_second());
+            return console.progress(&format!("{done} of {} jobs; children {bar}", jobs.len()));
+        }
+        _ => {}
+    }
     match jobs {
         [job] => {
             let reason = job.reason().map(|r| format!(": {r}")).unwrap_or_default();
@@ -192,6 +262,17 @@ mod tests {
         assert_eq!(code_of(Until::Succeeded, &["busy", "bad"]), 7, "no need to wait for the other");
         assert_eq!(code_of(Until::Succeeded, &["good"]), 0);
         assert_eq!(code_of(Until::Succeeded, &["busy"]), 124);
+    }
+
+    #[test]
+    fn a_bar_tells_how_far_an_array_is() {
+        let children = |succeeded, failed| Children { size: 1000, succeeded, failed };
+        assert_eq!(bar(children(0, 0), None), format!("[{}] 0 of 1000", "-".repeat(24)));
+        let text = bar(children(497, 3), Some(50.0));
+        assert_eq!(
+            text,
+            format!("[{}{}] 500 of 1000 (3 failed), 50/s, 10s left", "#".repeat(12), "-".repeat(12))
+        );
     }
 
     #[test]

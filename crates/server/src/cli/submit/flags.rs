@@ -54,6 +54,9 @@ pub struct JobFlags {
     /// Longest time of an attempt (90s, 10m, 2h); AWS wants at least 60s
     #[arg(long, value_parser = units::duration)]
     pub timeout: Option<Duration>,
+    /// Children of an array job, at least 2; each finds its number in AWS_BATCH_JOB_ARRAY_INDEX
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub array: Option<u32>,
     /// Job that has to succeed first, named as by other commands; may be repeated
     #[arg(long, value_name = "JOB", add = ArgValueCompleter::new(completion::jobs))]
     pub after: Vec<String>,
@@ -101,6 +104,7 @@ impl JobFlags {
             attempts,
             retries,
             timeout: self.timeout.or(below.timeout),
+            array: self.array.or(below.array),
             after: both(below.after, self.after),
             share: self.share.or(below.share),
             priority: self.priority.or(below.priority),

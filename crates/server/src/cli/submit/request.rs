@@ -146,6 +146,9 @@ fn fill(body: &mut Value, flags: &JobFlags, stem: &str) -> Result<(), CliError> 
     if let Some(attempts) = flags.attempts.or(flags.retries.map(|r| r + 1)) {
         object(body, "retryStrategy")?.insert("attempts".into(), attempts.into());
     }
+    if let Some(size) = flags.array {
+        object(body, "arrayProperties")?.insert("size".into(), size.into());
+    }
     if let Some(timeout) = flags.timeout {
         object(body, "timeout")?.insert("attemptDurationSeconds".into(), timeout.as_secs().into());
     }
