@@ -1,13 +1,15 @@
 //! What the running batch has changed so far: each row once, however often it changes. Never here: what a change means.
 
-use crate::change::{ArraySummary, AttemptRow, Change, ChildRow, JobRow, SEGMENT, SegmentRow};
+use crate::change::{ArraySummary, AttemptRow, Change, ChildRow, JobRow, SEGMENT, SegmentRow, ShareUsage};
 use crate::effect::Effect;
 use crate::ids::{AttemptNumber, ComputeEnvironmentId, DefinitionId, JobId, PolicyId, QueueId};
+use crate::input::Now;
 use crate::job::Job;
 use crate::resource::JobDefinition;
 use crate::slab::{Key, Slab};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Changes and effects since the last [`crate::Engine::take`].
 #[derive(Debug, Default)]
@@ -24,8 +26,10 @@ pub(crate) struct Batch {
     arrays: BTreeSet<Key>,
     /// Segments of arrays whose waiting children changed.
     segments: BTreeSet<(Key, u32)>,
-    /// The time, wall milliseconds.
-    pub now_ms: i64,
+    /// Shares of queues that used something.
+    shares: BTreeSet<(QueueId, Arc<str>)>,
+    /// The time.
+    pub now: Now,
     /// Older jobs whose rows change.
     touched: Vec<Key>,
     attempts: BTreeMap<(JobId, AttemptNumber), AttemptRow>,
@@ -85,6 +89,11 @@ impl Batch {
         }
     }
 
+    /// What a share has used must be written, or goes.
+    pub(crate) fn share(&mut self, queue: QueueId, share: Arc<str>) {
+        self.shares.insert((queue, share));
+    }
+
     pub(crate) fn attempt(&mut self, row: &AttemptRow) {
         self.attempts.insert((row.job, row.attempt), row.clone());
     }
@@ -114,6 +123,18 @@ impl Batch {
             changes.push(Change::UpdateJob(job.hot.clone()));
         }
         changes.extend(std::mem::take(&mut self.attempts).into_values().map(Change::PutAttempt));
+        for (id, share) in std::mem::take(&mut self.shares) {
+            let Some(queue) = state.queues.get(&id) else { continue };
+            changes.push(match queue.usage.get(&share) {
+                Some(usage) => Change::PutShareUsage(ShareUsage {
+                    queue: id,
+                    share,
+                    average_milli: usage.average_milli,
+                    as_of_ms: usage.at_wall_ms,
+                }),
+                None => Change::RemoveShareUsage(id, share),
+            });
+        }
         let mut effects = std::mem::take(&mut self.effects);
         effects.retain(|effect| match effect {
             Effect::Start(start) => state.attempts.contains_key(&start.task),
@@ -135,7 +156,7 @@ impl Batch {
         for parent in std::mem::take(&mut self.arrays) {
             let Some(array) = state.arrays.get(&parent) else { continue };
             let job = state.jobs[parent].hot.id;
-            let summary = ArraySummary { job, counts: array.counts, updated_ms: self.now_ms };
+            let summary = ArraySummary { job, counts: array.counts, updated_ms: self.now.wall_ms };
             changes.push(Change::PutArraySummary(summary));
         }
     }

@@ -42,6 +42,10 @@ pub enum Change {
     PutSegment(SegmentRow),
     /// How many children of an array are in each state, inserted or replaced.
     PutArraySummary(ArraySummary),
+    /// Inserted, or replaced by queue and share.
+    PutShareUsage(ShareUsage),
+    /// Gone.
+    RemoveShareUsage(QueueId, Arc<str>),
     /// Inserted, or replaced by job and number.
     PutAttempt(AttemptRow),
 }
@@ -113,6 +117,19 @@ pub struct ArraySummary {
     pub counts: ChildCounts,
     /// When that was so, wall milliseconds.
     pub updated_ms: i64,
+}
+
+/// What a share has used of a queue: the decayed average of its vCPUs at a time (spec infrastructure §4.1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareUsage {
+    /// The queue.
+    pub queue: QueueId,
+    /// `shareIdentifier`.
+    pub share: Arc<str>,
+    /// Thousandths of a vCPU.
+    pub average_milli: f64,
+    /// Wall milliseconds.
+    pub as_of_ms: i64,
 }
 
 /// What the engine reads back of an open job at start.

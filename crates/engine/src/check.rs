@@ -9,6 +9,8 @@ use crate::job::{Job, Part};
 use crate::lifecycle::stop::Named;
 use crate::queue::Queue;
 use crate::queue::fifo::{Entry, place, place_of_run};
+use crate::queue::share::RESERVED;
+use crate::queue::waiting::Line;
 use crate::resource::Status;
 use crate::slab::Key;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +71,7 @@ impl Engine {
         if !hot.status.is_terminal() {
             let queue = self.state.queues.get(&job.queue).ok_or(format!("job {id} has no queue"))?;
             let place = place(&self.state.jobs, key);
-            let waits = queue.waiting.at(place) == Some(Entry::job(key));
+            let waits = queue.waiting.at(&job.facts.share, place) == Some(Entry::job(key));
             ensure!(
                 waits == (hot.status == JobStatus::Runnable),
                 "job {id} is {:?}, waits: {waits}",
@@ -104,7 +106,8 @@ impl Engine {
                 None => own += last - first + 1,
             }
             let queue = self.state.queues.get(&parent.queue);
-            let entry = queue.and_then(|queue| queue.waiting.at(place_of_run(id, first)));
+            let entry =
+                queue.and_then(|queue| queue.waiting.at(&parent.facts.share, place_of_run(parent, first)));
             let run = Entry { key, first, children: last - first + 1 };
             let lined_up = entry == Some(run);
             ensure!(lined_up == (*state == ChildState::Runnable), "array {} from {first}: {state:?}", id.0);
@@ -152,36 +155,58 @@ impl Engine {
         for id in &queue.row.environments {
             ensure!(self.state.environments.contains_key(id), "queue {name} lacks environment {}", id.0);
         }
-        let told = queue
-            .told
-            .filter(|key| self.state.jobs.get(*key).is_some())
-            .map(|key| queue.waiting.at(place(&self.state.jobs, key)) == Some(Entry::job(key)));
-        ensure!(told != Some(false), "queue {name} remembers a head that does not wait");
-        let timed = queue.blocked.is_none_or(|blocked| queue.told == Some(blocked.key));
-        ensure!(timed, "queue {name} times a job that is not its head");
         let deleting = queue.row.status == Status::Deleting;
         ensure!(!deleting || open > 0, "queue {name} is idle and not gone");
-        match queue.waiting.head() {
-            Some(head) if !deleting && self.state.agenda.is_empty() => {
-                ensure!(head.children == 0, "the head of queue {name} has no row of its own");
-                self.check_head(queue, head.key)
+        for (share, line) in queue.waiting.lines() {
+            let here = |key: Key| line.jobs.at(place(&self.state.jobs, key)) == Some(Entry::job(key));
+            let told = line.told.is_none_or(|key| self.state.jobs.get(key).is_some() && here(key));
+            ensure!(told, "queue {name} remembers a head of {share:?} that does not wait");
+            let timed = line.blocked.is_none_or(|blocked| line.told == Some(blocked.key));
+            ensure!(timed, "queue {name} times a job of {share:?} that is not a head");
+            let mut keys = line.jobs.iter().map(|entry| &self.state.jobs[entry.key].facts.share);
+            ensure!(keys.all(|of| of == share), "queue {name} has jobs in the line of another share");
+            if !deleting && self.state.agenda.is_empty() {
+                let head = line.jobs.head().ok_or("an empty line")?;
+                ensure!(head.children == 0, "a head of queue {name} has no row of its own");
+                self.check_head(queue, line, head.key)?;
             }
-            _ => Ok(()),
         }
+        self.check_usage(queue)
     }
 
-    /// With nothing left on the agenda a head stays only for want of room, and says so.
-    fn check_head(&self, queue: &Queue, head: Key) -> Found {
+    /// With nothing left on the agenda a head stays only for want of room or for a reservation, and says so.
+    fn check_head(&self, queue: &Queue, line: &Line, head: Key) -> Found {
         let job = &self.state.jobs[head];
-        let id = job.hot.id.0;
-        ensure!(self.state.find_room(queue, job).is_none(), "job {id} has room and waits");
-        ensure!(queue.told == Some(head), "job {id} is the head and was not told");
+        let (id, text) = (job.hot.id.0, job.hot.status_reason.as_deref().unwrap_or_default());
+        ensure!(line.told == Some(head), "job {id} is the head and was not told");
+        let timed = line.blocked.map(|blocked| blocked.cause);
+        if self.state.find_room(queue, job).is_some() {
+            let held = !self.state.reservation_allows(queue, job, self.batch.now);
+            ensure!(held && timed.is_none(), "job {id} has room and waits");
+            ensure!(text == RESERVED, "job {id} is held back and says {text:?}");
+            return Ok(());
+        }
         let obstacles: Vec<_> = self.state.obstacles(queue, job).collect();
         let reason = Reason::new(&obstacles, job.facts.needs);
-        let text = job.hot.status_reason.as_deref().unwrap_or_default();
         ensure!(reason.is_told_by(text), "job {id} waits for {:?} and says {text:?}", reason.text());
-        let timed = queue.blocked.map(|blocked| blocked.cause);
         ensure!(timed == reason.limit_cause(), "job {id} waits for {:?}, timed: {timed:?}", reason.text());
+        Ok(())
+    }
+
+    /// What shares run is the sum of their open attempts.
+    fn check_usage(&self, queue: &Queue) -> Found {
+        let mut running: BTreeMap<&str, u64> = BTreeMap::new();
+        if self.state.fair_share(queue).is_some() {
+            let jobs = self.state.attempts.values().map(|attempt| &self.state.jobs[attempt.key]);
+            for job in jobs.filter(|job| job.queue == queue.row.id) {
+                if let Some(share) = &job.facts.share {
+                    *running.entry(share).or_default() += u64::from(job.facts.needs.vcpus_milli);
+                }
+            }
+        }
+        let told = queue.usage.iter().filter(|(_, usage)| usage.running_milli > 0);
+        let told: BTreeMap<&str, u64> = told.map(|(share, usage)| (&**share, usage.running_milli)).collect();
+        ensure!(told == running, "queue {} counts {told:?} of {running:?}", queue.row.name);
         Ok(())
     }
 

@@ -66,7 +66,7 @@ impl Engine {
 
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) -> Reply {
-        self.batch.now_ms = now.wall_ms;
+        self.batch.now = now;
         let reply = match input {
             Input::Command(command) => self.command(command, now),
             Input::Report(report) => {
@@ -102,7 +102,7 @@ impl Engine {
     /// Places what fits, in every group of queues that has something new. Costs nothing when nothing changed; never
     /// more than the heads of a group's queues and what is placed.
     pub fn schedule(&mut self, now: Now) {
-        self.batch.now_ms = now.wall_ms;
+        self.batch.now = now;
         self.settle();
         self.come_back_to_settle(now);
         self.give_up_heads(now);

@@ -10,6 +10,7 @@ use crate::job::status::{Event, JobStatus};
 use crate::job::{Job, Part};
 use crate::queue::Queue;
 use crate::queue::fifo::{Entry, place};
+use crate::queue::share::Usage;
 use crate::restore::{LastIds, OpenArray, OpenJob, OpenRows};
 use crate::slab::Key;
 use crate::state::{Attempt, Environment};
@@ -23,6 +24,11 @@ pub(crate) fn fill(engine: &mut Engine, rows: OpenRows, now: Now) {
     state.queues = rows.job_queues.into_iter().map(|row| (row.id, Queue::new(row))).collect();
     state.policies = rows.scheduling_policies.into_iter().map(|row| (row.id, row)).collect();
     rows.job_definitions.into_iter().for_each(|facts| state.definitions.insert(facts));
+    for row in rows.share_usage {
+        if let Some(queue) = state.queues.get_mut(&row.queue) {
+            queue.usage.insert(row.share, Usage::restored(row.average_milli, row.as_of_ms, now));
+        }
+    }
     let mut keys = BTreeMap::new();
     let mut waiting = Vec::new();
     for open in rows.jobs {
@@ -103,7 +109,7 @@ fn add_job(engine: &mut Engine, keys: &BTreeMap<JobId, Key>, open: OpenJob) -> O
         Some(queue) => {
             queue.opened(&state.jobs[key]);
             if status == JobStatus::Runnable {
-                queue.line_up(place, Entry::job(key));
+                queue.line_up(&state.jobs[key].facts.share, place, Entry::job(key));
             }
         }
         None => engine.problems.push(format!("job {} is in queue {}, which is not there", id.0, queue.0)),
@@ -178,6 +184,11 @@ fn add_attempt(engine: &mut Engine, keys: &BTreeMap<JobId, Key>, row: AttemptRow
         return;
     }
     job.task = Some(row.task);
+    let (share, vcpus) = (job.facts.share.clone(), u64::from(job.facts.needs.vcpus_milli));
+    let queue = engine.state.queues.get_mut(&job.queue);
+    if let Some(usage) = share.zip(queue).and_then(|(share, queue)| queue.usage.get_mut(&share)) {
+        usage.running_milli += vcpus;
+    }
     engine.state.occupy(Attempt { key, row });
 }
 
@@ -185,8 +196,10 @@ fn add_attempt(engine: &mut Engine, keys: &BTreeMap<JobId, Key>, row: AttemptRow
 fn find_told_heads(engine: &mut Engine) {
     let state = &mut engine.state;
     for queue in state.queues.values_mut() {
-        let own = queue.waiting.iter().filter(|entry| entry.children == 0).map(|entry| entry.key);
         let told = |key: &Key| state.jobs[*key].hot.status_reason.as_ref() != Some(&state.shared.behind);
-        queue.told = own.into_iter().find(told);
+        for line in queue.waiting.lines_mut() {
+            let mut own = line.jobs.iter().filter(|entry| entry.children == 0).map(|entry| entry.key);
+            line.told = own.find(told);
+        }
     }
 }

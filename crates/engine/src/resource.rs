@@ -168,6 +168,18 @@ pub enum PolicyKind {
     QuotaShare,
 }
 
+/// `fairsharePolicy` (spec infrastructure §4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FairShare {
+    /// `shareDecaySeconds`; 0 for the default of 600.
+    pub decay_s: u32,
+    /// `computeReservation`, percent.
+    pub compute_reservation: u8,
+    /// `shareDistribution`: identifier, or beginning of one with a `*`, and its weight in ten-thousandths. A smaller
+    /// weight is a larger share; who is not listed weighs 10,000. No two fit one share.
+    pub weights: Vec<(Arc<str>, u32)>,
+}
+
 /// A scheduling policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchedulingPolicy {
@@ -177,6 +189,8 @@ pub struct SchedulingPolicy {
     pub name: Arc<str>,
     /// What it orders by.
     pub kind: PolicyKind,
+    /// How it divides a queue, when it does by fair share.
+    pub fair_share: Option<FairShare>,
     /// Rises with every change of the row; an update names the one that it read.
     pub version: u32,
     /// The rest of the policy as JSON text.

@@ -2,7 +2,7 @@
 //!
 //! Never here: reading them (the store does that).
 
-use crate::change::{ArrayFacts, AttemptRow, ChildRow, ChildState, JobFacts, JobHot};
+use crate::change::{ArrayFacts, AttemptRow, ChildRow, ChildState, JobFacts, JobHot, ShareUsage};
 use crate::ids::{DefinitionId, JobId, JobRef, JobUuid, QueueId};
 use crate::resource::{ComputeEnvironment, JobQueue, SchedulingPolicy};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct OpenRows {
     pub jobs: Vec<OpenJob>,
     /// The children without a row of their own, and those that have ended, of every array among the jobs.
     pub arrays: Vec<OpenArray>,
+    /// What shares have used.
+    pub share_usage: Vec<ShareUsage>,
     /// Every attempt without an end.
     pub attempts: Vec<AttemptRow>,
     /// The greatest row id ever given to a compute environment, queue, policy, definition and job.

@@ -23,7 +23,10 @@ fn stages(change: &Change) -> Vec<&'static str> {
     match change {
         Change::InsertJob(_, hot) => [&["submit"], status(hot)].concat(),
         Change::InsertChild(_, hot) | Change::UpdateJob(hot) => status(hot).to_vec(),
-        Change::PutAttempt(_) | Change::PutSegment(_) | Change::PutArraySummary(_) => Vec::new(),
+        Change::PutAttempt(_)
+        | Change::PutSegment(_)
+        | Change::PutArraySummary(_)
+        | Change::PutShareUsage(_) => Vec::new(),
         _ => vec!["resource"],
     }
 }

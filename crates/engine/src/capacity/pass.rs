@@ -8,9 +8,12 @@ use crate::engine::Engine;
 use crate::ids::{ComputeEnvironmentId, HostId, JobRef, QueueId};
 use crate::input::Now;
 use crate::job::status::Event;
+use crate::queue::share::RESERVED;
+use crate::queue::waiting::Share;
 use crate::resource::Status;
 use crate::slab::Key;
 use crate::state::Attempt;
+use std::collections::BTreeSet;
 
 impl Engine {
     /// One pass over a group's queues, highest priority first. Who stays is told at the end, when it is known what the
@@ -18,25 +21,43 @@ impl Engine {
     pub(crate) fn pass(&mut self, queues: &[QueueId], now: Now) {
         let mut staying = Vec::new();
         for id in queues {
-            while let Some(key) = self.next_of(*id) {
-                let queue = &self.state.queues[id];
-                let Some((environment, host)) = self.state.find_room(queue, &self.state.jobs[key]) else {
-                    staying.push((*id, key));
-                    break;
-                };
-                self.place(key, environment, host, now);
-            }
+            // A line whose head stays has had its turn.
+            let mut over = BTreeSet::new();
+            while self.place_next(*id, &mut over, &mut staying, now) {}
+            self.forget_usage(*id, now);
         }
-        for (id, key) in staying {
-            self.tell_head(id, key, now);
+        for (id, share, key) in staying {
+            self.tell_head(id, &share, key, now);
         }
     }
 
-    /// The head; a child that waited in a run becomes a job of its own.
-    fn next_of(&mut self, id: QueueId) -> Option<Key> {
-        let queue = self.state.queues.get(&id)?;
-        let head = queue.waiting.head().filter(|_| queue.row.status != Status::Deleting)?;
-        Some(if head.children == 0 { head.key } else { self.own_child(head) })
+    /// Places the first head that may go, in the order of their turns. Those before it stay. False when none may go.
+    fn place_next(
+        &mut self,
+        id: QueueId,
+        over: &mut BTreeSet<Share>,
+        staying: &mut Vec<(QueueId, Share, Key)>,
+        now: Now,
+    ) -> bool {
+        let queue = self.state.queues.get(&id).filter(|queue| queue.row.status != Status::Deleting);
+        let heads = queue.map(|queue| self.state.heads(queue, over, now)).unwrap_or_default();
+        for (share, head) in heads {
+            // A child that waited in a run becomes a job of its own.
+            let key = if head.children == 0 { head.key } else { self.own_child(head) };
+            if let Some((environment, host)) = self.room_for(id, key, now) {
+                self.place(key, environment, host, now);
+                return true;
+            }
+            staying.push((id, share.clone(), key));
+            over.insert(share);
+        }
+        false
+    }
+
+    fn room_for(&self, id: QueueId, key: Key, now: Now) -> Option<(ComputeEnvironmentId, HostId)> {
+        let (queue, job) = (self.state.queues.get(&id)?, &self.state.jobs[key]);
+        let room = self.state.find_room(queue, job)?;
+        self.state.reservation_allows(queue, job, now).then_some(room)
     }
 
     /// RUNNABLE → STARTING: the next attempt is opened and its start asked for.
@@ -65,27 +86,32 @@ impl Engine {
         self.batch.touch(&mut self.state.jobs, key);
         self.batch.attempt(&row);
         self.state.occupy(Attempt { key, row });
+        self.count_usage(key, true);
     }
 
     /// The head stays: its row says why, unless it says so already. A job that was the head before no longer does.
-    fn tell_head(&mut self, id: QueueId, key: Key, now: Now) {
+    fn tell_head(&mut self, id: QueueId, share: &Share, key: Key, now: Now) {
         let queue = &self.state.queues[&id];
-        let told = queue.told;
         let job = &self.state.jobs[key];
-        let obstacles: Vec<_> = self.state.obstacles(queue, job).collect();
-        let reason = Reason::new(&obstacles, job.facts.needs);
-        if !job.hot.status_reason.as_deref().is_some_and(|text| reason.is_told_by(text)) {
-            self.say(key, reason.text().into());
-        }
-        if told != Some(key) {
-            if let Some(former) = told {
-                self.say(former, self.state.shared.behind.clone());
+        let (text, cause) = match self.state.find_room(queue, job) {
+            // It is held back although there is room.
+            Some(_) => ((job.hot.status_reason.as_deref() != Some(RESERVED)).then(|| RESERVED.into()), None),
+            None => {
+                let obstacles: Vec<_> = self.state.obstacles(queue, job).collect();
+                let reason = Reason::new(&obstacles, job.facts.needs);
+                let is_told = job.hot.status_reason.as_deref().is_some_and(|text| reason.is_told_by(text));
+                ((!is_told).then(|| reason.text().into()), reason.limit_cause())
             }
-            if let Some(queue) = self.state.queues.get_mut(&id) {
-                queue.told = Some(key);
-            }
+        };
+        if let Some(text) = text {
+            self.say(key, text);
         }
-        self.head_waits(id, key, reason.limit_cause(), now);
+        let line = self.state.queues.get_mut(&id).and_then(|queue| queue.waiting.line_mut(share));
+        let former = line.and_then(|line| line.told.replace(key)).filter(|former| *former != key);
+        if let Some(former) = former {
+            self.say(former, self.state.shared.behind.clone());
+        }
+        self.head_waits(id, share, key, cause, now);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::change::{ChildRow, JobHot};
 use crate::engine::Engine;
-use crate::ids::{JobId, QueueId};
+use crate::ids::JobId;
 use crate::input::{ArraySpec, Now};
 use crate::job::array::{Array, CHILD_FAILED, ChildState, Unplaced};
 use crate::job::depends::FAILED;
@@ -153,10 +153,10 @@ impl Engine {
     /// Takes the runs around these out of their queue.
     fn line_out(&mut self, parent: Key, first: u32, last: u32) {
         let runs = self.runnable_runs(parent, first, last);
-        let (queue, id) = self.queue_and_id(parent);
-        let Some(queue) = self.state.queues.get_mut(&queue) else { return };
+        let job = &self.state.jobs[parent];
+        let Some(queue) = self.state.queues.get_mut(&job.queue) else { return };
         for (begin, _) in runs {
-            if queue.take_out(place_of_run(id, begin)) {
+            if queue.take_out(&job.facts.share, place_of_run(job, begin)) {
                 self.state.agenda.queues.insert(queue.row.id);
             }
         }
@@ -165,11 +165,11 @@ impl Engine {
     /// Lines the runs around these up.
     pub(crate) fn line_in(&mut self, parent: Key, first: u32, last: u32) {
         let runs = self.runnable_runs(parent, first, last);
-        let (queue, id) = self.queue_and_id(parent);
-        let Some(queue) = self.state.queues.get_mut(&queue) else { return };
+        let job = &self.state.jobs[parent];
+        let Some(queue) = self.state.queues.get_mut(&job.queue) else { return };
         for (first, last) in runs {
             let entry = Entry { key: parent, first, children: last - first + 1 };
-            if queue.line_up(place_of_run(id, first), entry) {
+            if queue.line_up(&job.facts.share, place_of_run(job, first), entry) {
                 self.state.agenda.queues.insert(queue.row.id);
             }
         }
@@ -178,7 +178,7 @@ impl Engine {
     /// Keeps the array among the PENDING of its queue exactly while children of it wait without a row of their own.
     pub(crate) fn note_waiting(&mut self, parent: Key) {
         let waiting = self.array(parent).is_some_and(Array::has_waiting);
-        let (queue, _) = self.queue_and_id(parent);
+        let queue = self.state.jobs[parent].queue;
         let place = place(&self.state.jobs, parent);
         let Some(queue) = self.state.queues.get_mut(&queue) else { return };
         match (waiting, queue.pending.at(place)) {
@@ -186,11 +186,6 @@ impl Engine {
             (false, Some(_)) => drop(queue.pending.remove(place)),
             _ => {}
         }
-    }
-
-    fn queue_and_id(&self, key: Key) -> (QueueId, JobId) {
-        let job = &self.state.jobs[key];
-        (job.queue, job.hot.id)
     }
 
     pub(crate) fn array(&self, parent: Key) -> Option<&Array> {
@@ -222,12 +217,13 @@ impl Engine {
             array.own.insert(index, key);
         }
         if let Some(queue) = self.state.queues.get_mut(&queue) {
-            queue.opened(&self.state.jobs[key]);
-            queue.waiting.remove(place_of_run(row.parent, index));
-            queue.waiting.insert(place(&self.state.jobs, key), Entry::job(key));
+            let (job, above) = (&self.state.jobs[key], &self.state.jobs[parent]);
+            let share = &job.facts.share;
+            queue.opened(job);
+            queue.waiting.insert(share, place(&self.state.jobs, key), Entry::job(key));
             if run.children > 1 {
                 let rest = Entry { first: index + 1, children: run.children - 1, ..run };
-                queue.waiting.insert(place_of_run(row.parent, index + 1), rest);
+                queue.waiting.insert(share, place_of_run(above, index + 1), rest);
             }
         }
         self.note_waiting(parent);

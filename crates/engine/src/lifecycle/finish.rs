@@ -24,6 +24,7 @@ impl Engine {
         self.batch.attempt(row);
         self.batch.effect(Effect::Forget { task, host: row.host });
         self.state.agenda.environments.insert(row.environment);
+        self.count_usage(attempt.key, false);
 
         let job = &mut self.state.jobs[attempt.key];
         job.task = None;
@@ -96,12 +97,12 @@ impl Engine {
     pub(crate) fn leave_queue(&mut self, key: Key) -> bool {
         let job = &self.state.jobs[key];
         let place = place(&self.state.jobs, key);
+        let share = &job.facts.share;
         let Some(queue) = self.state.queues.get_mut(&job.queue) else { return false };
-        if queue.told == Some(key) {
-            queue.told = None;
-            queue.blocked = None;
+        if let Some(line) = queue.waiting.line_mut(share).filter(|line| line.told == Some(key)) {
+            (line.told, line.blocked) = (None, None);
         }
-        queue.waiting.at(place) == Some(Entry::job(key)) && queue.take_out(place)
+        queue.waiting.at(share, place) == Some(Entry::job(key)) && queue.take_out(share, place)
     }
 
     /// Gives a job another `statusReason`.

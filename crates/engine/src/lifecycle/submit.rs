@@ -178,7 +178,7 @@ impl Engine {
         let job = &mut self.state.jobs[key];
         job.hot.status_reason = Some(self.state.shared.behind.clone());
         if let Some(queue) = self.state.queues.get_mut(&job.queue)
-            && queue.line_up(place, Entry::job(key))
+            && queue.line_up(&job.facts.share, place, Entry::job(key))
         {
             self.state.agenda.queues.insert(job.queue);
         }

@@ -8,6 +8,7 @@ use crate::ids::JobId;
 use crate::job::{Job, Part};
 use crate::queue::front::SHOWN;
 use crate::slab::{Key, Slab};
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 /// Jobs of a queue. A run of an array's children that wait in the same way is one entry.
@@ -21,6 +22,8 @@ pub(crate) struct Fifo {
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
+    /// `schedulingPriority` inside a share; elsewhere nothing decides but the rest.
+    priority: Reverse<i16>,
     never_ran: bool,
     /// The job, or its parent.
     of: JobId,
@@ -57,12 +60,23 @@ pub(crate) fn place(jobs: &Slab<Job>, key: Key) -> Place {
         Part::Child(parent, index) => (jobs[parent].hot.id, index),
         Part::Whole | Part::Array => (job.hot.id, 0),
     };
-    Place { never_ran: job.hot.attempts == 0, of, index }
+    Place { priority: priority(job), never_ran: job.hot.attempts == 0, of, index }
+}
+
+fn priority(job: &Job) -> Reverse<i16> {
+    Reverse(job.facts.share.as_ref().map_or(0, |_| job.facts.priority))
 }
 
 /// The place of a run of children that begins with this one.
-pub(crate) fn place_of_run(parent: JobId, first: u32) -> Place {
-    Place { never_ran: true, of: parent, index: first }
+pub(crate) fn place_of_run(parent: &Job, first: u32) -> Place {
+    Place { priority: priority(parent), never_ran: true, of: parent.hot.id, index: first }
+}
+
+impl Place {
+    /// Who has waited longer, whatever their priorities, which are not compared across shares.
+    pub(crate) fn age(a: &Self, b: &Self) -> Ordering {
+        (a.never_ran, a.of, a.index).cmp(&(b.never_ran, b.of, b.index))
+    }
 }
 
 impl Fifo {
@@ -102,7 +116,12 @@ impl Fifo {
 
     /// Who is looked at next.
     pub(crate) fn head(&self) -> Option<Entry> {
-        self.entries.first_key_value().map(|(_, entry)| *entry)
+        self.first().map(|(_, entry)| entry)
+    }
+
+    /// As [`Self::head`], with its place.
+    pub(crate) fn first(&self) -> Option<(Place, Entry)> {
+        self.entries.first_key_value().map(|(place, entry)| (*place, *entry))
     }
 
     /// Jobs that wait.

@@ -56,18 +56,17 @@ impl Engine {
         }
     }
 
-    /// Who stands at an entry.
-    fn named(&self, entry: Entry) -> impl Iterator<Item = JobRef> {
+    /// Who stands at an entry, the n-th of a run.
+    fn named(&self, entry: Entry, nth: u32) -> JobRef {
         let job = self.state.jobs[entry.key].named();
-        let children = entry.first..entry.first + entry.children;
-        let alone = (entry.children == 0).then_some(job);
-        alone.into_iter().chain(children.map(move |index| JobRef { index: Some(index), ..job }))
+        if entry.children == 0 { job } else { JobRef { index: Some(entry.first + nth), ..job } }
     }
 
     /// How a queue stands; none when there is no such queue. Costs what is placed and shown, whatever waits behind.
     pub fn snapshot(&self, id: QueueId) -> Option<Snapshot> {
         let queue = self.state.queues.get(&id)?;
-        let jobs = queue.waiting.iter().flat_map(|entry| self.named(entry));
+        let order = self.state.in_turn(queue, SHOWN, self.batch.now);
+        let jobs = order.into_iter().map(|(entry, nth)| self.named(entry, nth));
         let front = jobs.zip(queue.front.since_ms.iter().copied()).collect();
         let mut shares: BTreeMap<Arc<str>, u64> = queue.shares.keys().map(|s| (s.clone(), 0)).collect();
         let mut used_milli = 0;

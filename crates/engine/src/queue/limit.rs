@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::ids::QueueId;
 use crate::input::Now;
 use crate::queue::Queue;
+use crate::queue::waiting::Share;
 use crate::resource::LimitCause;
 use crate::slab::Key;
 use std::sync::Arc;
@@ -24,37 +25,49 @@ pub(crate) struct Blocked {
 }
 
 impl Queue {
-    /// When its head is given up, monotonic milliseconds. Never where no limit is set for what it waits for.
-    fn gives_up_ms(&self) -> Option<u64> {
-        let blocked = self.blocked?;
+    /// When a head is given up, monotonic milliseconds. Never where no limit is set for what it waits for.
+    fn gives_up_ms(&self, blocked: &Blocked) -> Option<u64> {
         let limits = self.row.time_limits.iter().filter(|limit| limit.cause == blocked.cause);
         limits.map(|limit| blocked.since_ms.saturating_add(u64::from(limit.max_s) * 1000)).min()
     }
 }
 
 impl Engine {
-    /// The head of a queue waits for this cause. Its clock starts where the head or the cause is another than before.
-    pub(crate) fn head_waits(&mut self, id: QueueId, key: Key, cause: Option<LimitCause>, now: Now) {
+    /// The head of a line waits for this cause. Its clock starts where the head or the cause is another than before.
+    pub(crate) fn head_waits(
+        &mut self,
+        id: QueueId,
+        share: &Share,
+        key: Key,
+        cause: Option<LimitCause>,
+        now: Now,
+    ) {
         let Some(queue) = self.state.queues.get_mut(&id) else { return };
+        let Some(line) = queue.waiting.line_mut(share) else { return };
         let same = |blocked: &Blocked| blocked.key == key && Some(blocked.cause) == cause;
-        if !queue.blocked.as_ref().is_some_and(same) {
-            queue.blocked = cause.map(|cause| Blocked { key, cause, since_ms: now.mono_ms, wake_ms: None });
+        if !line.blocked.as_ref().is_some_and(same) {
+            line.blocked = cause.map(|cause| Blocked { key, cause, since_ms: now.mono_ms, wake_ms: None });
         }
-        let due = queue.gives_up_ms();
-        if let Some(blocked) = &mut queue.blocked
-            && let Some(at) = due
+        let Some(mut blocked) = line.blocked else { return };
+        let due = queue.gives_up_ms(&blocked);
+        if let Some(at) = due
             && blocked.wake_ms != due
         {
             blocked.wake_ms = due;
             self.batch.effect(Effect::Wake(at));
         }
+        if let Some(line) = queue.waiting.line_mut(share) {
+            line.blocked = Some(blocked);
+        }
     }
 
-    /// Ends heads that have waited too long. Looks at every queue, of which there are a few dozen at most.
+    /// Ends heads that have waited too long. Looks at every line, of which there are a few dozen as a rule.
     pub(crate) fn give_up_heads(&mut self, now: Now) {
-        let over = |queue: &&Queue| queue.gives_up_ms().is_some_and(|at| at <= now.mono_ms);
-        let doomed: Vec<Blocked> =
-            self.state.queues.values().filter(over).filter_map(|q| q.blocked).collect();
+        let mut doomed: Vec<Blocked> = Vec::new();
+        for queue in self.state.queues.values().filter(|queue| !queue.row.time_limits.is_empty()) {
+            let blocked = queue.waiting.lines().filter_map(|(_, line)| line.blocked);
+            doomed.extend(blocked.filter(|b| queue.gives_up_ms(b).is_some_and(|at| at <= now.mono_ms)));
+        }
         for blocked in doomed {
             let reason: Arc<str> =
                 format!("Canceled by JobStateTimeLimit action due to reason: {}", blocked.cause.name())

@@ -3,23 +3,27 @@
 pub(crate) mod fifo;
 pub mod front;
 pub(crate) mod limit;
+pub(crate) mod share;
+pub(crate) mod waiting;
 
 use crate::job::Job;
 use crate::resource::JobQueue;
-use crate::slab::Key;
 use fifo::{Entry, Fifo, Place};
 use front::Front;
-use limit::Blocked;
+use share::Usage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use waiting::{Share, Waiting};
 
 /// A queue and its jobs.
 #[derive(Debug)]
 pub(crate) struct Queue {
     /// As its row says.
     pub row: JobQueue,
-    /// RUNNABLE jobs in the order in which they are looked at.
-    pub waiting: Fifo,
+    /// RUNNABLE jobs.
+    pub waiting: Waiting,
+    /// What its shares have used.
+    pub usage: BTreeMap<Arc<str>, Usage>,
     /// PENDING jobs; of arrays those of whose children some wait without a row of their own.
     pub pending: Fifo,
     /// Jobs of it that have not ended.
@@ -28,24 +32,18 @@ pub(crate) struct Queue {
     pub shares: BTreeMap<Arc<str>, usize>,
     /// Since when its first places are held.
     pub front: Front,
-    /// The waiting job whose `statusReason` is that of a head; all others say that they are behind it.
-    pub told: Option<Key>,
-    /// Since when that one has waited for a cause that a time limit can be set for. Not in the rows: after a restart the
-    /// clock starts anew.
-    pub blocked: Option<Blocked>,
 }
 
 impl Queue {
     pub(crate) fn new(row: JobQueue) -> Self {
         Self {
             row,
-            waiting: Fifo::default(),
+            waiting: Waiting::default(),
+            usage: BTreeMap::new(),
             pending: Fifo::default(),
             open: 0,
             shares: BTreeMap::new(),
             front: Front::default(),
-            told: None,
-            blocked: None,
         }
     }
 
@@ -70,17 +68,22 @@ impl Queue {
         }
     }
 
-    /// Lines a job or a run of children up. True when it is the head now.
-    pub(crate) fn line_up(&mut self, place: Place, entry: Entry) -> bool {
-        let before = self.waiting.insert(place, entry);
-        self.front.moved(before);
+    /// Lines a job or a run of children up. True when it is the head of its line now.
+    pub(crate) fn line_up(&mut self, share: &Share, place: Place, entry: Entry) -> bool {
+        let before = self.waiting.insert(share, place, entry);
+        self.moved(before);
         before == 0
     }
 
-    /// Takes out who waits there. True when it was the head.
-    pub(crate) fn take_out(&mut self, place: Place) -> bool {
-        let Some(before) = self.waiting.remove(place) else { return false };
-        self.front.moved(before);
+    /// Takes out who waits there. True when it was the head of its line.
+    pub(crate) fn take_out(&mut self, share: &Share, place: Place) -> bool {
+        let Some(before) = self.waiting.remove(share, place) else { return false };
+        self.moved(before);
         before == 0
+    }
+
+    /// With several lines nobody's place is sure.
+    fn moved(&mut self, before: usize) {
+        self.front.moved(if self.row.policy.is_some() { 0 } else { before });
     }
 }

@@ -33,6 +33,7 @@ impl Engine {
         row.version += 1;
         let id = row.id;
         *old = row;
+        self.state.agenda.all = true;
         self.batch.policy(id);
         Ok(Reply::SchedulingPolicy(id))
     }

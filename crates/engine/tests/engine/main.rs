@@ -11,6 +11,7 @@ mod reasons;
 mod resources;
 mod restart;
 mod retries;
+mod shares;
 mod simulation;
 mod snapshot;
 mod stopping;

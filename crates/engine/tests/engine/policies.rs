@@ -3,11 +3,12 @@
 use crate::common::world::attempts;
 use crate::common::{World, words};
 use batchyard_engine::input::{Command, EnvironmentUpdate, Submission, Why};
-use batchyard_engine::resource::{JobQueue, PolicyKind, SchedulingPolicy};
+use batchyard_engine::resource::{FairShare, JobQueue, PolicyKind, SchedulingPolicy};
 use batchyard_engine::{PolicyId, Reply};
 
 pub fn policy(name: &str, kind: PolicyKind) -> SchedulingPolicy {
-    SchedulingPolicy { id: PolicyId(0), name: name.into(), kind, version: 0, body: "{}".into() }
+    let fair_share = (kind == PolicyKind::FairShare).then(FairShare::default);
+    SchedulingPolicy { id: PolicyId(0), name: name.into(), kind, fair_share, version: 0, body: "{}".into() }
 }
 
 fn world() -> World {

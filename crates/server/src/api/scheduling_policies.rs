@@ -10,7 +10,7 @@ use super::page::Page;
 use super::service::Service;
 use super::{STALE_TRIES, contended, refused, unexpected};
 use crate::error::ApiError;
-use crate::store::TagOwner;
+use crate::store::{TagOwner, fair_share};
 use batchyard_engine::ids::PolicyId;
 use batchyard_engine::resource::{PolicyKind, SchedulingPolicy};
 use batchyard_engine::{Command, Reply};
@@ -33,13 +33,10 @@ impl Service {
         let tags = Some(input.tags.unwrap_or_default());
         let detail =
             SchedulingPolicyDetail { fairshare_policy, quota_share_policy, tags, ..Default::default() };
-        let row = SchedulingPolicy {
-            id: PolicyId(0),
-            name: name.as_str().into(),
-            kind,
-            version: 1,
-            body: text(&detail),
-        };
+        let body = text(&detail);
+        let fair_share = fair_share(&body).map_err(|_| ApiError::server())?;
+        let (id, name_text) = (PolicyId(0), name.as_str().into());
+        let row = SchedulingPolicy { id, name: name_text, kind, fair_share, version: 1, body };
         match self.core.command(Command::CreateSchedulingPolicy(row)).await? {
             Reply::SchedulingPolicy(_) => {
                 let arn = Some(self.policy_arn(&name));
@@ -65,6 +62,7 @@ impl Service {
             let mut detail = body(&row)?;
             (row.kind, detail.fairshare_policy, detail.quota_share_policy) = (kind, fairshare, quota);
             row.body = text(&detail);
+            row.fair_share = fair_share(&row.body).map_err(|_| ApiError::server())?;
             match self.core.command(Command::UpdateSchedulingPolicy(row)).await? {
                 Reply::Done | Reply::SchedulingPolicy(_) => {
                     return Ok(UpdateSchedulingPolicyResponse::default());

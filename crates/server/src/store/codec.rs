@@ -4,8 +4,11 @@
 
 use batchyard_engine::change::{ArrayFacts, ChildState, ContainerResult, JobFacts, Unplaced};
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{LimitCause, Needs, Platform, PolicyKind, State, Status, TimeLimit};
+use batchyard_engine::resource::{
+    FairShare, LimitCause, Needs, Platform, PolicyKind, State, Status, TimeLimit,
+};
 use batchyard_engine::{JobRef, JobStatus};
+use batchyard_model::batch::{SchedulingPolicyDetail, ShareAttributes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +67,24 @@ pub fn policy_number(kind: PolicyKind) -> i64 {
 
 pub fn policy(number: i64) -> Option<PolicyKind> {
     [PolicyKind::FairShare, PolicyKind::QuotaShare].into_iter().find(|k| policy_number(*k) == number)
+}
+
+/// How a policy divides a queue, read from its body, whose members the API has checked; none where it does so otherwise.
+pub fn fair_share(body: &str) -> Result<Option<FairShare>, String> {
+    let body: SchedulingPolicyDetail = serde_json::from_str(body).map_err(|e| e.to_string())?;
+    let Some(policy) = body.fairshare_policy else { return Ok(None) };
+    let weight = |share: ShareAttributes| {
+        let ten_thousandths = (share.weight_factor.unwrap_or(1.0) * 10_000.0).round().max(1.0);
+        (share.share_identifier.unwrap_or_default().into(), ten_thousandths as u32)
+    };
+    Ok(Some(FairShare {
+        decay_s: policy.share_decay_seconds.and_then(|s| u32::try_from(s).ok()).unwrap_or_default(),
+        compute_reservation: policy
+            .compute_reservation
+            .and_then(|r| u8::try_from(r).ok())
+            .unwrap_or_default(),
+        weights: policy.share_distribution.unwrap_or_default().into_iter().map(weight).collect(),
+    }))
 }
 
 /// `job_queue.time_limits`; nothing where there are none.

@@ -27,6 +27,7 @@ mod logs_tests;
 mod tests;
 
 pub use beside::{TagChange, TagOwner, Write, Written};
+pub use codec::fair_share;
 pub use definitions::DefinitionQuery;
 pub use listing::{JobSummaryRecord, Listing, Position, Selection};
 pub use logs::LogStreamRow;

@@ -1,11 +1,11 @@
 //! Reading the open rows that the engine is built from. Never here: anything that has ended.
 
 use super::codec::{
-    ChildRun, DELETED, containers, facts, platform, policy, runs, state, status, time_limits,
+    ChildRun, DELETED, containers, facts, fair_share, platform, policy, runs, state, status, time_limits,
 };
 use super::{StoreError, Writer};
 use batchyard_engine::JobStatus;
-use batchyard_engine::change::{AttemptRow, ChildRow, JobHot};
+use batchyard_engine::change::{AttemptRow, ChildRow, JobHot, ShareUsage};
 use batchyard_engine::ids::{
     ComputeEnvironmentId, DefinitionId, HostId, JobId, JobUuid, PolicyId, QueueId, TaskId,
 };
@@ -48,6 +48,7 @@ impl Writer {
             job_definitions,
             jobs,
             arrays,
+            share_usage: all(c, "SELECT * FROM share_usage", share_usage)?,
             attempts,
             last_ids: LastIds {
                 compute_environment: last_id(c, "compute_environment")?,
@@ -127,8 +128,18 @@ pub(super) fn scheduling_policy(row: &Row<'_>) -> Result<SchedulingPolicy, Store
         id: PolicyId(id),
         name: row.get("name")?,
         kind: must(T, id, "kind", policy(row.get("kind")?))?,
+        fair_share: must(T, id, "fairsharePolicy", fair_share(&row.get::<_, String>("body")?).ok())?,
         version: row.get("version")?,
         body: row.get("body")?,
+    })
+}
+
+fn share_usage(row: &Row<'_>) -> Result<ShareUsage, StoreError> {
+    Ok(ShareUsage {
+        queue: QueueId(row.get("queue")?),
+        share: row.get("share")?,
+        average_milli: row.get("average_milli")?,
+        as_of_ms: row.get("as_of_ms")?,
     })
 }
 

@@ -225,6 +225,14 @@ CREATE TABLE array_segment (
     runs TEXT NOT NULL,
     PRIMARY KEY (job, segment)
 ) WITHOUT ROWID;
+-- The decayed average of a share's vCPUs, in thousandths, at a time.
+CREATE TABLE share_usage (
+    queue INTEGER NOT NULL,
+    share TEXT NOT NULL,
+    average_milli REAL NOT NULL,
+    as_of_ms INTEGER NOT NULL,
+    PRIMARY KEY (queue, share)
+) WITHOUT ROWID;
 CREATE TABLE array_summary (
     job INTEGER PRIMARY KEY,
     submitted INTEGER NOT NULL,

@@ -73,7 +73,10 @@ fn write(t: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
         Change::PutComputeEnvironment(row) => put_compute_environment(t, row),
         Change::RemoveComputeEnvironment(id) => remove(t, "compute_environment", id.0),
         Change::PutJobQueue(row) => put_job_queue(t, row),
-        Change::RemoveJobQueue(id) => remove(t, "job_queue", id.0),
+        Change::RemoveJobQueue(id) => {
+            t.prepare_cached("DELETE FROM share_usage WHERE queue = ?1")?.execute([id.0])?;
+            remove(t, "job_queue", id.0)
+        }
         Change::PutSchedulingPolicy(row) => put_scheduling_policy(t, row),
         Change::RemoveSchedulingPolicy(id) => {
             let sql = "UPDATE scheduling_policy SET removed = 1 WHERE id = ?1";
@@ -109,6 +112,21 @@ fn write(t: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
                 row.updated_ms
             ];
             t.prepare_cached(sql)?.execute(counts)?;
+            Ok(())
+        }
+        Change::PutShareUsage(row) => {
+            let sql = "INSERT OR REPLACE INTO share_usage (queue, share, average_milli, as_of_ms) VALUES (?1, ?2, ?3, ?4)";
+            t.prepare_cached(sql)?.execute(params![
+                row.queue.0,
+                &*row.share,
+                row.average_milli,
+                row.as_of_ms
+            ])?;
+            Ok(())
+        }
+        Change::RemoveShareUsage(queue, share) => {
+            let sql = "DELETE FROM share_usage WHERE queue = ?1 AND share = ?2";
+            t.prepare_cached(sql)?.execute(params![queue.0, &**share])?;
             Ok(())
         }
         Change::PutAttempt(row) => put_attempt(t, row),

@@ -2,7 +2,7 @@
 //! says nothing new, fails the test.
 
 use batchyard_engine::change::{
-    ArraySummary, AttemptRow, Change, ChildRow, ChildState, JobHot, JobRow, SEGMENT, SegmentRow,
+    ArraySummary, AttemptRow, Change, ChildRow, ChildState, JobHot, JobRow, SEGMENT, SegmentRow, ShareUsage,
 };
 use batchyard_engine::resource::{ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy};
 use batchyard_engine::restore::{DefinitionFacts, LastIds, OpenArray, OpenJob, OpenRows};
@@ -21,6 +21,7 @@ pub struct Store {
     pub children: BTreeMap<(JobId, u32), JobId>,
     pub segments: BTreeMap<(JobId, u32), SegmentRow>,
     pub summaries: BTreeMap<JobId, ArraySummary>,
+    pub usage: BTreeMap<(QueueId, std::sync::Arc<str>), ShareUsage>,
     last: LastIds,
 }
 
@@ -96,17 +97,12 @@ impl Store {
                     let before = self.children.insert((child.parent, child.index), hot.id);
                     assert_eq!(before, None, "a child twice");
                 }
-                Change::PutSegment(row) => {
-                    let (first, last) = (row.segment * SEGMENT, row.segment * SEGMENT + SEGMENT - 1);
-                    for (begin, end, state) in &row.runs {
-                        assert!(first <= *begin && begin <= end && *end <= last, "{row:?}");
-                        let told =
-                            matches!(state, ChildState::Own | ChildState::Succeeded | ChildState::Failed);
-                        assert!(!told, "a row of its own tells: {row:?}");
-                    }
-                    let before = self.segments.insert((row.job, row.segment), row.clone());
-                    assert_ne!(before.as_ref(), Some(row), "no change");
+                Change::PutSegment(row) => self.put_segment(row),
+                Change::PutShareUsage(row) => {
+                    assert!(row.average_milli.is_finite() && row.average_milli >= 0.0, "{row:?}");
+                    self.usage.insert((row.queue, row.share.clone()), row.clone());
                 }
+                Change::RemoveShareUsage(queue, share) => drop(self.usage.remove(&(*queue, share.clone()))),
                 Change::PutArraySummary(row) => drop(self.summaries.insert(row.job, *row)),
                 Change::UpdateJob(hot) => {
                     assert!(written.insert(hot.id), "job {} twice in a batch", hot.id.0);
@@ -121,6 +117,17 @@ impl Store {
                 Change::PutAttempt(row) => self.put_attempt(row),
             }
         }
+    }
+
+    fn put_segment(&mut self, row: &SegmentRow) {
+        let (first, last) = (row.segment * SEGMENT, row.segment * SEGMENT + SEGMENT - 1);
+        for (begin, end, state) in &row.runs {
+            assert!(first <= *begin && begin <= end && *end <= last, "{row:?}");
+            let told = matches!(state, ChildState::Own | ChildState::Succeeded | ChildState::Failed);
+            assert!(!told, "a row of its own tells: {row:?}");
+        }
+        let before = self.segments.insert((row.job, row.segment), row.clone());
+        assert_ne!(before.as_ref(), Some(row), "no change");
     }
 
     fn put_attempt(&mut self, row: &AttemptRow) {
@@ -160,6 +167,7 @@ impl Store {
             job_definitions: self.definitions.values().map(facts).collect(),
             jobs: self.jobs.values().filter(|(_, hot)| !hot.status.is_terminal()).map(open).collect(),
             arrays: self.open_arrays(),
+            share_usage: self.usage.values().cloned().collect(),
             attempts: self.open_attempts().cloned().collect(),
             last_ids: self.last,
         }

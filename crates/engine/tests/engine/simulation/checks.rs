@@ -5,6 +5,7 @@ use crate::common::world::World;
 use batchyard_engine::change::{Change, JobRow};
 use batchyard_engine::resource::{Needs, State, Status};
 use batchyard_engine::{AttemptRow, Effect, JobHot, JobRef, JobStatus};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 const BEHIND: &str = "waits behind other jobs of its queue";
@@ -69,10 +70,14 @@ fn placement(world: &World, row: &AttemptRow) {
 
     let place = |hot: &JobHot, begun: u32| {
         let child = store.child_of(hot.id);
-        (begun == 0, child.map_or(hot.id, |row| row.parent), child.map_or(0, |row| row.index))
+        let (facts, parent) = (&store.jobs[&hot.id].0.facts, child.map_or(hot.id, |row| row.parent));
+        let priority = Reverse(facts.share.as_ref().map_or(0, |_| facts.priority));
+        (priority, begun == 0, parent, child.map_or(0, |row| row.index))
     };
     let mine = place(hot, row.attempt - 1);
-    for (other_row, other) in store.jobs.values().filter(|(other, _)| other.queue == job.queue) {
+    // Across shares it is the policy that decides.
+    let line = |other: &JobRow| other.queue == job.queue && other.facts.share == job.facts.share;
+    for (other_row, other) in store.jobs.values().filter(|(other, _)| line(other)) {
         let waits = other.status == JobStatus::Runnable;
         assert!(!waits || place(other, other.attempts) > mine, "job {} passed job {}", hot.id.0, other.id.0);
         if other_row.array.is_some() && !other.status.is_terminal() {
@@ -80,7 +85,8 @@ fn placement(world: &World, row: &AttemptRow) {
             let first = children.iter().position(|(status, _)| *status == JobStatus::Runnable);
             let own = |index: u32| store.children.contains_key(&(other.id, index));
             let waits = first.map(|index| index as u32).filter(|index| !own(*index));
-            let passed = waits.is_some_and(|index| (true, other.id, index) < mine);
+            let (priority, ..) = place(other, 0);
+            let passed = waits.is_some_and(|index| (priority, true, other.id, index) < mine);
             assert!(!passed, "job {} passed a child of job {}", hot.id.0, other.id.0);
         }
     }
@@ -166,11 +172,12 @@ fn waits_rightly(who: &str, status: JobStatus, reason: Option<&str>, on: &[JobSt
     }
 }
 
-/// Exactly the head of each queue says why it waits; all others say that they are behind (invariant 9).
+/// Exactly the head of each line says why it waits; all others say that they are behind (invariant 9).
 fn one_reason_per_queue(store: &Store) {
     let mut told = BTreeSet::new();
     for (row, hot) in store.jobs.values().filter(|(_, hot)| hot.status == JobStatus::Runnable) {
         let reason = hot.status_reason.as_deref().expect("a reason");
-        assert!(reason == BEHIND || told.insert(row.queue), "two heads in queue {}", row.queue.0);
+        let line = (row.queue, row.facts.share.clone());
+        assert!(reason == BEHIND || told.insert(line), "two heads in queue {}", row.queue.0);
     }
 }

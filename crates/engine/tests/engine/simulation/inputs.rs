@@ -7,7 +7,9 @@ use batchyard_engine::input::{
     ArraySpec, Command, Dependency, EnvironmentUpdate, Found, StopRequest, Submission, Why,
 };
 use batchyard_engine::job::retry::{RetryRule, RetryStrategy};
-use batchyard_engine::resource::{ComputeEnvironment, JobQueue, LimitCause, State, Status, TimeLimit};
+use batchyard_engine::resource::{
+    ComputeEnvironment, FairShare, JobQueue, LimitCause, State, Status, TimeLimit,
+};
 use batchyard_engine::{
     DefinitionId, HostId, Input, JobHot, JobId, JobRef, JobRow, JobStatus, JobUuid, Report,
 };
@@ -21,7 +23,8 @@ impl Simulation {
             76..84 => self.stop(),
             84..88 => self.host(),
             88..94 => self.environment(),
-            94..99 => self.queue(),
+            94..98 => self.queue(),
+            98 => self.policy(),
             _ => self.definition(),
         }
     }
@@ -59,6 +62,10 @@ impl Simulation {
             array = Some(ArraySpec { size, sequential: self.random.once_in(3) });
             depends_on.extend(self.random_counterparts(size));
         }
+        let shared = self.world.queue(&queue).policy.is_some();
+        let share = self.random.pick(&["a", "b1", "b2", "c"]).filter(|_| shared).map(Into::into);
+        let priority = self.random.below(3) as i16;
+        let job = Submission { share, priority, ..job };
         self.command(Command::Submit(Box::new(Submission { retry, definition, depends_on, array, ..job })));
     }
 
@@ -174,6 +181,10 @@ impl Simulation {
     fn environment(&mut self) {
         let rows: Vec<ComputeEnvironment> = self.world.store.environments.values().cloned().collect();
         let Some(mut row) = self.random.pick(&rows) else { return };
+        let in_use = self.world.store.queues.values().any(|queue| queue.environments.contains(&row.id));
+        if !in_use && row.state == State::Disabled && self.random.once_in(2) {
+            return self.command(Command::DeleteComputeEnvironment(row.id));
+        }
         match self.random.below(12) {
             0 => return self.command(Command::DeleteComputeEnvironment(row.id)),
             1 => return self.command(Command::CreateComputeEnvironment(words::environment("c 2"))),
@@ -213,6 +224,17 @@ impl Simulation {
             _ => row.state = self.on_or_off(),
         }
         self.command(Command::UpdateJobQueue(row));
+    }
+
+    /// Other weights, another decay, another reservation.
+    fn policy(&mut self) {
+        let Some(mut row) = self.world.store.policies.values().next().cloned() else { return };
+        let mut weights = vec![("b*".into(), 5_000)];
+        weights.extend(self.random.pick(&[20_000, 1]).map(|weight| ("a".into(), weight)));
+        let decay_s = self.random.pick(&[0, 60, 100_000]).unwrap_or(0);
+        let compute_reservation = self.random.pick(&[0, 30, 90]).unwrap_or(0);
+        row.fair_share = Some(FairShare { decay_s, compute_reservation, weights });
+        self.command(Command::UpdateSchedulingPolicy(row));
     }
 
     fn on_or_off(&mut self) -> State {

@@ -38,6 +38,7 @@ impl Seen {
             JobStatus::Failed if hot.attempts == 0 => self.count("FAILED before its start"),
             JobStatus::Failed => self.count("FAILED"),
             JobStatus::Runnable if reason.starts_with("waits for room") => self.count("waiting for room"),
+            JobStatus::Runnable if reason.contains("computeReservation") => self.count("held back"),
             JobStatus::Runnable if reason.starts_with("MISCONF") => self.count("misconfigured"),
             _ => {}
         }
