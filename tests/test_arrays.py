@@ -114,3 +114,13 @@ def test_a_killed_server_loses_no_child(server):
     assert server.wait_job(job_id, timeout=120)["status"] == "SUCCEEDED"
     retried = describe(server, *[f"{job_id}:{index}" for index in range(60)])
     assert [len(job["attempts"]) for job in retried] == [1] * 30 + [2] * 30
+
+
+def test_an_administrator_may_allow_more(make_server):
+    server = make_server(BATCHYARD_MAX_ARRAY_SIZE="20000").start()
+    job_id = array(server, server.register(["true"], vcpus=4096), 20_000)
+    assert describe(server, job_id)[0]["arrayProperties"]["statusSummary"]["RUNNABLE"] == 20_000
+    assert describe(server, f"{job_id}:19999")[0]["status"] == "RUNNABLE"
+    with pytest.raises(ClientError, match="between 2 and 20000, got 20001"):
+        array(server, server.register(["true"]), 20_001)
+    server.batch.terminate_job(jobId=job_id, reason="enough")

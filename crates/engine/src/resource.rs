@@ -4,6 +4,7 @@
 //! Never here: the wire shapes. The API's handlers check those and hand in facts beside the finished body.
 
 use crate::ids::{ComputeEnvironmentId, DefinitionId, HostId, PolicyId, QueueId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// `state` of a compute environment or queue.
@@ -177,7 +178,7 @@ pub struct FairShare {
     pub compute_reservation: u8,
     /// `shareDistribution`: identifier, or beginning of one with a `*`, and its weight in ten-thousandths. A smaller
     /// weight is a larger share; who is not listed weighs 10,000. No two fit one share.
-    pub weights: Vec<(Arc<str>, u32)>,
+    pub weights: BTreeMap<Arc<str>, u32>,
 }
 
 /// A scheduling policy.

@@ -199,6 +199,7 @@ fn permitted(settings: &Settings) -> Permitted {
         privileged: settings.allow_privileged,
         volume_roots: settings.host_volume_roots.clone(),
         devices: settings.allowed_devices.clone(),
+        array_size: settings.max_array_size,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::resource::FairShare;
 use crate::slab::Key;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// `statusReason` of a share's head that would have room. AWS gives none.
@@ -74,12 +75,30 @@ impl FairShare {
         f64::from(if self.decay_s == 0 { 600 } else { self.decay_s })
     }
 
-    /// The entry that a share belongs to, if any.
-    fn entry(&self, share: &str) -> Option<&(Arc<str>, u32)> {
-        self.weights.iter().find(|(identifier, _)| match identifier.strip_suffix('*') {
+    /// The entry that a share belongs to, if any. No two fit one share and `*` comes before letters and digits, so what fits
+    /// stands right before the share.
+    fn entry(&self, share: &str) -> Option<(&Arc<str>, u32)> {
+        let upto = (Bound::Unbounded, Bound::Included(share));
+        let (identifier, weight) = self.weights.range::<str, _>(upto).next_back()?;
+        let fits = match identifier.strip_suffix('*') {
             Some(stem) => share.starts_with(stem),
             None => share == &**identifier,
-        })
+        };
+        fits.then_some((identifier, *weight))
+    }
+}
+
+/// What a share has used, and what a unit of that counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Turn {
+    used_milli: f64,
+    factor: f64,
+}
+
+impl Turn {
+    /// The least comes first; `more` is counted as running, too.
+    fn key(self, more: u64) -> f64 {
+        (self.used_milli + more as f64) * self.factor
     }
 }
 
@@ -101,8 +120,8 @@ impl State {
         all.filter(move |share| Self::is_active(queue, policy, share, now))
     }
 
-    /// Usage for its weight of each share that waits; `more` is counted as running, too.
-    fn keys(&self, queue: &Queue, more: &BTreeMap<Share, u64>, now: Now) -> BTreeMap<Share, f64> {
+    /// Of each share that waits.
+    fn turns(&self, queue: &Queue, now: Now) -> BTreeMap<Share, Turn> {
         let Some(policy) = self.fair_share(queue) else { return BTreeMap::new() };
         let mut of_prefix: BTreeMap<&str, u64> = BTreeMap::new();
         for share in Self::active(queue, policy, now) {
@@ -110,27 +129,26 @@ impl State {
                 *of_prefix.entry(identifier).or_default() += 1;
             }
         }
-        let key = |share: &Share| {
+        let turn = |share: &Share| {
             let name = share.as_deref().unwrap_or_default();
             let usage = queue.usage.get(name);
-            let used = usage.map_or(0.0, |u| u.average(policy.decay_s(), now) + u.running_milli as f64);
-            let used = used + more.get(share).copied().unwrap_or_default() as f64;
+            let used_milli = usage.map_or(0.0, |u| u.average(policy.decay_s(), now) + u.running_milli as f64);
             let (weight, times) = match policy.entry(name) {
-                Some((identifier, weight)) => (*weight, of_prefix.get(&**identifier).copied().unwrap_or(1)),
+                Some((identifier, weight)) => (weight, of_prefix.get(&**identifier).copied().unwrap_or(1)),
                 None => (10_000, 1),
             };
-            used * f64::from(weight) * times as f64
+            Turn { used_milli, factor: f64::from(weight) * times as f64 }
         };
-        queue.waiting.lines().map(|(share, _)| (share.clone(), key(share))).collect()
+        queue.waiting.lines().map(|(share, _)| (share.clone(), turn(share))).collect()
     }
 
     /// The heads of a queue's lines in the order of their turns, without those that are passed over.
     pub(crate) fn heads(&self, queue: &Queue, over: &BTreeSet<Share>, now: Now) -> Vec<(Share, Entry)> {
-        let keys = self.keys(queue, &BTreeMap::new(), now);
+        let turns = self.turns(queue, now);
         let lines = queue.waiting.lines().filter(|(share, _)| !over.contains(*share));
         let heads = lines.filter_map(|(share, line)| {
             let (place, entry) = line.jobs.first()?;
-            Some((keys.get(share).copied().unwrap_or_default(), place, share.clone(), entry))
+            Some((turns.get(share).copied().unwrap_or_default().key(0), place, share.clone(), entry))
         });
         let mut heads: Vec<_> = heads.collect();
         heads.sort_by(|(a, at, ..), (b, bt, ..)| a.total_cmp(b).then_with(|| Place::age(at, bt)));
@@ -145,16 +163,19 @@ impl State {
             let jobs = line.jobs.iter().flat_map(|e| (0..e.children.max(1)).map(move |n| (e, n)));
             lines.insert(share.clone(), jobs.take(most).peekable());
         }
-        let (mut more, mut order) = (BTreeMap::new(), Vec::new());
+        let turns = self.turns(queue, now);
+        let (mut more, mut order) = (BTreeMap::<Share, u64>::new(), Vec::new());
         while order.len() < most {
-            let keys = self.keys(queue, &more, now);
-            let turn = |share: &Share| keys.get(share).copied().unwrap_or_default();
-            let waiting = lines.iter_mut().filter_map(|(share, jobs)| Some((share.clone(), *jobs.peek()?)));
+            let key = |share: &Share| {
+                let turn = turns.get(share).copied().unwrap_or_default();
+                turn.key(more.get(share).copied().unwrap_or_default())
+            };
+            let waiting =
+                lines.iter_mut().filter_map(|(share, jobs)| Some((key(share), share, *jobs.peek()?)));
             let row = |(entry, _): &(Entry, u32)| self.jobs[entry.key].hot.id;
-            let next = waiting.min_by(|(a, x), (b, y)| {
-                turn(a).total_cmp(&turn(b)).then_with(|| row(x).cmp(&row(y))).then_with(|| a.cmp(b))
-            });
-            let Some((share, job)) = next else { break };
+            let next =
+                waiting.min_by(|(a, _, x), (b, _, y)| a.total_cmp(b).then_with(|| row(x).cmp(&row(y))));
+            let Some((share, job)) = next.map(|(_, share, job)| (share.clone(), job)) else { break };
             lines.get_mut(&share).map(Iterator::next);
             *more.entry(share).or_default() += u64::from(self.jobs[job.0.key].facts.needs.vcpus_milli);
             order.push(job);

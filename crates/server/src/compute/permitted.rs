@@ -16,12 +16,19 @@ pub struct Permitted {
     pub volume_roots: Vec<String>,
     /// `allowed_devices`: paths, a `*` at the end standing for anything.
     pub devices: Vec<String>,
+    /// `max_array_size`: children of an array job.
+    pub array_size: u32,
 }
 
 /// Everything, as at AWS.
 impl Default for Permitted {
     fn default() -> Self {
-        Self { privileged: true, volume_roots: vec!["/".into()], devices: vec!["*".into()] }
+        Self {
+            privileged: true,
+            volume_roots: vec!["/".into()],
+            devices: vec!["*".into()],
+            array_size: 10_000,
+        }
     }
 }
 
@@ -135,6 +142,7 @@ mod tests {
             privileged: false,
             volume_roots: vec!["/data".into(), "/data/fast/".into(), "/scratch".into()],
             devices: vec!["/dev/fuse".into(), "/dev/nvidia*".into()],
+            array_size: 10_000,
         }
     }
 

@@ -151,6 +151,11 @@ pub(super) fn connections(text: &str) -> Result<u32, String> {
     whole(text, 1, 1 << 20)
 }
 
+/// Children of an array: as many as AWS lets it have, or more.
+pub(super) fn array_size(text: &str) -> Result<u32, String> {
+    whole(text, 10_000, 1_000_000)
+}
+
 /// Texts separated by commas; an array of texts in the file.
 pub(super) fn list(text: &str) -> Result<Vec<String>, String> {
     Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())

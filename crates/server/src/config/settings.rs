@@ -113,6 +113,8 @@ settings! {
     docker_config: Option<PathBuf> = docker_config(), "`$DOCKER_CONFIG/config.json` or `~/.docker/config.json`", parse::file;
     /// Seconds in which a registry has to send something more. After twice that without any the pull is tried anew, twice.
     registry_seconds: Duration = Duration::from_secs(60), "60", parse::seconds;
+    /// Children that an array job may have; AWS lets it have 10000.
+    max_array_size: u32 = 10_000, "10000", parse::array_size;
     /// Images that are pulled from one registry at once.
     max_pulls: u32 = 3, "3", parse::connections;
     /// Bytes of pulled images above which the least recently used go that no job has. 0: no limit.

@@ -229,7 +229,7 @@ impl Simulation {
     /// Other weights, another decay, another reservation.
     fn policy(&mut self) {
         let Some(mut row) = self.world.store.policies.values().next().cloned() else { return };
-        let mut weights = vec![("b*".into(), 5_000)];
+        let mut weights = std::collections::BTreeMap::from([("b*".into(), 5_000)]);
         weights.extend(self.random.pick(&[20_000, 1]).map(|weight| ("a".into(), weight)));
         let decay_s = self.random.pick(&[0, 60, 100_000]).unwrap_or(0);
         let compute_reservation = self.random.pick(&[0, 30, 90]).unwrap_or(0);

@@ -57,7 +57,7 @@ mod tests {
             (json!({"jobName": "bad name"}), json!({}), "Job name"),
             (json!({"timeout": {"attemptDurationSeconds": 5}}), json!({}), "at least 60"),
             (json!({"retryStrategy": {"attempts": 99}}), json!({}), "attempts"),
-            (json!({"arrayProperties": {"size": 3}}), json!({}), "arrayProperties"),
+            (json!({"arrayProperties": {"size": 1}}), json!({}), "arrayProperties"),
             (json!({"tags": {"aws:x": "1"}}), json!({}), "aws:"),
             (json!({"containerOverrides": {"command": [""]}}), json!({}), "Command field"),
             (

@@ -38,12 +38,8 @@ pub fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
     }
     dependencies::check(input)?;
     let size = input.array_properties.as_ref().and_then(|a| a.size);
-    if let Some(size) = size.filter(|size| !ARRAY_SIZE.contains(size)) {
-        return Err(ApiError::wrapped(format!(
-            "arrayProperties.size must be between {} and {}, got {size}",
-            ARRAY_SIZE.start(),
-            ARRAY_SIZE.end()
-        )));
+    if size.is_some_and(|size| size < *ARRAY_SIZE.start()) {
+        check_array_size(input, ARRAY_SIZE.end().unsigned_abs())?;
     }
     check_share(input.share_identifier.as_deref())?;
     check_priority(input.scheduling_priority_override, "schedulingPriorityOverride")?;
@@ -51,6 +47,17 @@ pub fn check(input: &SubmitJobRequest) -> Result<(), ApiError> {
     check_retry(&input.retry_strategy)?;
     check_timeout(&input.timeout)?;
     unbuilt::refuse_submission(input)
+}
+
+/// At most as many children as the administrator lets an array have.
+pub fn check_array_size(input: &SubmitJobRequest, most: u32) -> Result<(), ApiError> {
+    let least = *ARRAY_SIZE.start();
+    match input.array_properties.as_ref().and_then(|a| a.size) {
+        Some(size) if size < least || size.unsigned_abs() > most => Err(ApiError::wrapped(format!(
+            "arrayProperties.size must be between {least} and {most}, got {size}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Letters and digits, perhaps with a `*` at the end (spec jobs §2.1).

@@ -37,6 +37,7 @@ impl Service {
         by: &Principal,
     ) -> Result<SubmitJobResponse, ApiError> {
         submission::check(&input)?;
+        submission::check_array_size(&input, self.permitted.array_size)?;
         for _ in 0..STALE_TRIES {
             let (queue_name, queue) = self.submitted_queue(&input).await?;
             let definition = self.submitted_definition(&input).await?;

@@ -29,7 +29,10 @@ fn plain(more: Value) -> Definition {
 
 /// What one of a table is answered.
 fn checked(more: Value) -> String {
-    check(&request(more)).map_or_else(|e| e.message, |()| "fine".to_string())
+    let request = request(more);
+    check(&request)
+        .and_then(|()| check_array_size(&request, 10_000))
+        .map_or_else(|e| e.message, |()| "fine".to_string())
 }
 
 /// Spec jobs §2.1, §2.5: shape and range, before anything is looked up.
@@ -58,10 +61,8 @@ fn submissions_are_checked_before_anything_is_read() {
             json!({"arrayProperties": {"size": 10001}}),
             "arrayProperties.size must be between 2 and 10000, got 10001",
         ),
-        (
-            json!({"arrayProperties": {"size": 2}}),
-            "arrayProperties does not work in this version of Batchyard",
-        ),
+        (json!({"arrayProperties": {"size": 2}}), "fine"),
+        (json!({"arrayProperties": {"size": 2}, "dependsOn": [{"type": "SEQUENTIAL"}]}), "fine"),
         (json!({"shareIdentifier": "aB9*"}), "fine"),
         (json!({"shareIdentifier": "a".repeat(255)}), "fine"),
         (json!({"schedulingPriorityOverride": 9999}), "fine"),
