@@ -119,6 +119,13 @@ pub struct ArraySummary {
     pub updated_ms: i64,
 }
 
+impl ArraySummary {
+    /// Children.
+    pub fn size(&self) -> u32 {
+        self.counts.iter().sum()
+    }
+}
+
 /// What a share has used of a queue: the decayed average of its vCPUs at a time (spec infrastructure §4.1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShareUsage {

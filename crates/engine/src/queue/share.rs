@@ -25,6 +25,9 @@ pub(crate) const RESERVED: &str =
 /// Averages below this are nothing, in thousandths of a vCPU.
 const NOTHING: f64 = 1.0;
 
+/// Shares of a queue whose usage is kept for their decay time however little it is.
+const KEPT: usize = 1000;
+
 /// What a share has used of its queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Usage {
@@ -237,12 +240,13 @@ impl Engine {
         self.batch.share(id, share);
     }
 
-    /// Drops what shares without jobs have used so long ago, or so little, that it says nothing.
+    /// Drops what shares without jobs have used so long ago that it says nothing; of very many shares also so little.
     pub(crate) fn forget_usage(&mut self, id: QueueId, now: Now) {
         let Some(queue) = self.state.queues.get(&id) else { return };
         let Some(policy) = self.state.fair_share(queue) else { return };
         let nothing = |(share, usage): &(&Arc<str>, &Usage)| {
-            !queue.shares.contains_key(*share) && usage.average(policy.decay_s(), now) < NOTHING
+            let kept = usage.age_s(now) <= policy.decay_s() && queue.usage.len() <= KEPT;
+            !queue.shares.contains_key(*share) && !kept && usage.average(policy.decay_s(), now) < NOTHING
         };
         let gone: Vec<Arc<str>> =
             queue.usage.iter().filter(nothing).map(|(share, _)| share.clone()).collect();

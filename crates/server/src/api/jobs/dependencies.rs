@@ -56,7 +56,7 @@ fn look(r: &Reader, job: JobRef, each: bool) -> Result<Seen, StoreError> {
         return Ok(Seen { status: r.job_status(job)?, size: None, failed: Vec::new() });
     }
     let record = r.job(job)?;
-    let size = record.as_ref().and_then(|r| Some(r.array.as_ref()?.counts.iter().sum()));
+    let size = record.as_ref().and_then(|r| Some(r.array.as_ref()?.size()));
     let status = record.map(|record| record.hot.status);
     let failed = if status == Some(JobStatus::Failed) { r.failed_children(job.uuid)? } else { Vec::new() };
     Ok(Seen { status, size, failed })

@@ -5,7 +5,7 @@ use super::{has_stream, log_target, single, stream_name};
 use crate::api::service::{EnvironmentName, Service};
 use crate::error::ApiError;
 use crate::store::{JobRecord, Reader, TagOwner};
-use batchyard_engine::change::AttemptRow;
+use batchyard_engine::change::{ArraySummary, AttemptRow};
 use batchyard_engine::{JobRef, JobStatus, JobUuid};
 use batchyard_model::arn::{Arn, ArnResource, ecs_task};
 use batchyard_model::batch::*;
@@ -141,15 +141,18 @@ pub fn job_ref(id: JobId) -> Option<JobRef> {
     }
 }
 
-/// How the children of an array stand, all seven states (spec jobs §4).
+/// Children in each of all seven states (spec jobs §4).
+pub(super) fn status_summary(array: &ArraySummary) -> BTreeMap<String, i32> {
+    let count = |status: JobStatus| i32::try_from(array.counts[status as usize]).unwrap_or(i32::MAX);
+    JobStatus::ALL.map(|status| (status.name().to_string(), count(status))).into()
+}
+
 fn show_array(detail: &mut JobDetail, record: &JobRecord) {
     let Some(array) = &record.array else { return };
-    let count = |status: JobStatus| i32::try_from(array.counts[status as usize]).unwrap_or(i32::MAX);
-    let summary = JobStatus::ALL.map(|status| (status.name().to_string(), count(status)));
     detail.array_properties = Some(ArrayPropertiesDetail {
         index: None,
-        size: i32::try_from(array.counts.iter().sum::<u32>()).ok(),
-        status_summary: Some(summary.into()),
+        size: i32::try_from(array.size()).ok(),
+        status_summary: Some(status_summary(array)),
         status_summary_last_updated_at: Some(array.updated_ms),
     });
 }

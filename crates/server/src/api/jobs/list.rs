@@ -156,10 +156,9 @@ fn array_properties(row: &JobSummaryRecord) -> Option<ArrayPropertiesSummary> {
         return Some(ArrayPropertiesSummary { index, ..ArrayPropertiesSummary::default() });
     }
     let array = row.array.as_ref()?;
-    let count = |status: JobStatus| i32::try_from(array.counts[status as usize]).unwrap_or(i32::MAX);
     Some(ArrayPropertiesSummary {
-        size: i32::try_from(array.counts.iter().sum::<u32>()).ok(),
-        status_summary: Some(JobStatus::ALL.map(|status| (status.name().to_string(), count(status))).into()),
+        size: i32::try_from(array.size()).ok(),
+        status_summary: Some(super::describe::status_summary(array)),
         status_summary_last_updated_at: Some(array.updated_ms),
         ..ArrayPropertiesSummary::default()
     })

@@ -1,6 +1,7 @@
 //! Each listing gives its jobs in its order, page by page, and never reads more than its page.
 
 use super::*;
+use crate::store::children::CHILDREN_BY_STATUS;
 use crate::store::schema;
 use rusqlite::Connection;
 
@@ -111,6 +112,7 @@ fn no_listing_scans_or_sorts() {
         (sql(BY_CREATION), "job_by_creation (queue=? AND created_ms>? AND created_ms<?)"),
         (sql(BY_SHARE), "job_by_share (queue=? AND share_identifier=? AND status=? AND rowid<?)"),
         (sql(BY_DEFINITION), "job_by_definition (queue=? AND definition=? AND rowid<?)"),
+        (sql(CHILDREN_BY_STATUS), "child_by_status (parent=? AND status=? AND child_index>?)"),
         (NEWEST_OF_DEFINITION.to_string(), "job_by_definition (queue=? AND definition=? AND rowid<?)"),
         (
             NEWEST_OF_SHARE.to_string(),
@@ -125,4 +127,46 @@ fn no_listing_scans_or_sorts() {
             "{sql}: {plan:?}"
         );
     }
+}
+
+/// Children with and without rows, put together: the row wins, by index, whatever the segment says of it.
+#[test]
+fn children_are_listed_by_index_wherever_they_are_told_of() {
+    let connection = database();
+    insert(&connection, 1, (10, "array", 1, 100, 1, None));
+    connection.execute("UPDATE job SET kind = 1, body = 10 WHERE id = 10", []).unwrap();
+    connection.execute("INSERT INTO job_body VALUES (10, '1', 'me', '{}', '{}')", []).unwrap();
+    let runs =
+        r#"[{"first":0,"last":3,"status":2},{"first":4,"last":5,"status":6,"reason":"no","stoppedMs":7}]"#;
+    connection.execute("INSERT INTO array_segment VALUES (10, 0, ?1)", [runs]).unwrap();
+    connection
+        .execute(
+            "INSERT INTO array_segment VALUES (10, 1, '[{\"first\":256,\"last\":256,\"status\":2}]')",
+            [],
+        )
+        .unwrap();
+    connection.execute("INSERT INTO array_summary VALUES (10, 0, 0, 3, 0, 1, 1, 2, 9)", []).unwrap();
+    for (id, index, status) in [(11, 0, 5), (12, 2, 4)] {
+        let sql = "INSERT INTO job (id, uuid, queue, definition, body, kind, parent, child_index, name, status, attempts,
+                   created_ms, cancelled) SELECT ?1, uuid, queue, definition, body, 2, 10, ?2, name, ?3, 0, 100, 0
+                   FROM job WHERE id = 10";
+        connection.execute(sql, params![id, index, status]).unwrap();
+    }
+    let reader = Reader::new(connection);
+    let uuid = JobUuid(10u128.to_be_bytes());
+    let listed = |status, from, limit| {
+        let children = reader.children(uuid, status, from, limit).unwrap();
+        children.into_iter().filter_map(|child| child.named.index).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(JobStatus::Runnable, 0, 9), [1, 3, 256]);
+    assert_eq!(listed(JobStatus::Runnable, 2, 1), [3]);
+    assert_eq!(listed(JobStatus::Running, 0, 9), [2]);
+    assert_eq!(listed(JobStatus::Succeeded, 1, 9), [] as [u32; 0]);
+    assert_eq!(reader.failed_children(uuid).unwrap(), [(4, 5)]);
+    let child = reader.job(JobRef { uuid, index: Some(4) }).unwrap().unwrap();
+    assert_eq!((child.hot.status_reason.as_deref(), child.hot.stopped_ms), (Some("no"), Some(7)));
+    assert_eq!(reader.job_status(JobRef { uuid, index: Some(2) }).unwrap(), Some(JobStatus::Running));
+    assert!(reader.job(JobRef { uuid, index: Some(6) }).unwrap().is_none(), "beyond the array");
+    let queue = Selection::Status(JobStatus::Pending);
+    assert_eq!(pages(&reader, &queue), [10], "no child stands in its queue's listing");
 }
