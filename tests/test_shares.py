@@ -64,7 +64,7 @@ def test_usage_outlives_a_killed_server(server, fair):
     assert fair.order() == ["old", "new", "again"]
 
 
-def test_an_update_of_the_policy_counts_at_once(server, fair):
+def test_a_share_that_runs_nothing_is_not_held_back(server, fair):
     """computeReservation keeps the vCPU from a share that runs something, not from one that runs nothing."""
     server.batch.update_scheduling_policy(arn=fair.policy, fairsharePolicy={"computeReservation": 90})
     first, second = fair("a"), fair("b")

@@ -113,6 +113,18 @@ fn a_reservation_keeps_room_for_newcomers() {
     assert_eq!(shares(&w), "a4 b2 c1 d1");
 }
 
+/// An update of the policy counts at once, for heads that were held back, too.
+#[test]
+fn an_update_of_the_policy_counts_at_once() {
+    let mut w = world(8, "", 50);
+    submit(&mut w, "a", 20, 0);
+    assert_eq!(shares(&w), "a4");
+    let mut row = w.store.policies[&PolicyId(1)].clone();
+    row.fair_share = Some(FairShare { decay_s: 600, ..FairShare::default() });
+    w.done(Command::UpdateSchedulingPolicy(row));
+    assert_eq!(shares(&w), "a8");
+}
+
 /// A head that does not fit holds its own share back and no other.
 #[test]
 fn a_large_job_holds_only_its_share() {
